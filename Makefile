@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0
+# Thin verbs: each stage is a script in lab/ that can be called alone.
+
+FLAVOUR ?= plain
+MACHINE ?= n4
+export FLAVOUR MACHINE
+
+# What the user typed goes to the guest's shell, not through make's expansion.
+export APPEND PATCH
+run: export GUEST_COMMAND = $(value CMD)
+
+.PHONY: help deps source tree kernel bin run shell demo test test-long bench-off refresh patches clean
+
+help:
+	@lab/help
+
+deps:
+	@lab/deps
+
+source: deps
+	@lab/source
+
+tree: source
+	@lab/tree
+
+kernel: tree
+	@lab/kernel $(FLAVOUR)
+
+bin: tree
+	@lab/bin
+
+run: kernel
+	@lab/boot -- sh -c "$$GUEST_COMMAND"
+
+shell: kernel
+	@lab/boot
+
+demo: tree bin
+	@lab/demo
+
+test: tree bin
+	@lab/check lab/tests.list
+
+test-long: tree bin
+	@lab/check lab/tests.list lab/tests-long.list
+
+bench-off: tree bin
+	@lab/bench-off
+
+refresh:
+	@lab/refresh $(PATCH)
+
+patches: tree
+	@lab/patches
+
+clean:
+	rm -rf build

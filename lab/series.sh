@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0
+# The project as changes to Debian's source: kernel/overlay holds new files at
+# their kernel paths, kernel/patches the changes to existing files, in order.
+# shellcheck shell=bash
+
+source=$BUILD/source
+tree=$BUILD/tree
+overlay=$TOP/kernel/overlay
+patches=$TOP/kernel/patches
+# What the tree held when it was last composed: "SHA256  PATH" of each own or patched file.
+manifest=$BUILD/tree.manifest
+
+series() { find "$patches" -maxdepth 1 -name '[0-9][0-9][0-9][0-9]-*.patch' | sort; }
+
+# touched PATCH...: the files that patches change.
+touched() { [ $# -eq 0 ] || sed -n 's|^+++ b/\([^\t]*\).*|\1|p' "$@" | sort -u; }
+
+# What editors, patch and compilers leave behind is no part of the project.
+without_leftovers() { grep -vE '(\.(orig|rej|o|d|cmd|sw[a-p])|~|(^|/)(\.gitkeep|tags|cscope\.out))$' || :; }
+
+# files DIRECTORY: the files below it.
+files() { (cd "$1" && find . -type f -printf '%P\n' | without_leftovers | sort); }
+
+# copy_files FROM TO: copy the files named on standard input.
+copy_files() { rsync -a --files-from=- "$1/" "$2/"; }
+
+# stack DIRECTORY: lay the series out as DIRECTORY/0000 (Debian's files) and one
+# directory for each patch with what the files are after it.
+stack() {
+	local list last=$1/0000 patch next
+	mapfile -t list < <(series)
+	mkdir -p "$last"
+	touched "${list[@]}" | copy_files "$source" "$last"
+	for patch in "${list[@]}"; do
+		next=$1/$(basename "$patch" .patch)
+		cp -a "$last" "$next"
+		patch -d "$next" -p1 -F0 -N -s --no-backup-if-mismatch -i "$patch" >&2 ||
+			die "${patch#"$TOP"/} does not apply to Debian's source and the patches before it"
+		last=$next
+	done
+}
+
+# compose DIRECTORY: every own and every patched file as it has to be in the tree.
+compose() {
+	local stack last
+	stack=$(mktemp -d "$BUILD/stack.XXXXXX")
+	stack "$stack"
+	last=$(find "$stack" -mindepth 1 -maxdepth 1 | sort | tail -n 1)
+	mkdir -p "$1"
+	cp -a "$last/." "$1/"
+	files "$overlay" | copy_files "$overlay" "$1"
+	rm -rf "$stack"
+}
+
+# diff_trees: the difference between the directories a and b as git shows it, for any user.
+diff_trees() {
+	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null \
+		git diff --no-index --no-prefix --no-color --no-renames --abbrev=12 --no-ext-diff a b || [ $? -eq 1 ]
+}

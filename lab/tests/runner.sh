@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0
+# Tests of lab/check on tables of host commands.
+# shellcheck shell=bash
+
+# The runner's last line and status for a table on standard input.
+runs() { # EXPECTED-LAST-LINE EXPECTED-STATUS
+	rm -rf "$work/runner"
+	mkdir "$work/runner"
+	cp -r "$lab" "$work/runner/lab"
+	cat >"$work/runner/table"
+	cd "$work/runner"
+	status=0
+	lab/check table >out || status=$?
+	cat out
+	test "$(tail -n 1 out)" = "$1"
+	test "$status" -eq "$2"
+}
+
+counts_statuses() {
+	runs '1 passed, 1 failed, 1 skipped' 1 <<-'END'
+	good   host - 10 - true
+	bad    host - 10 - exit 3
+	absent host - 10 - exit 4
+	END
+	grep -qx 'fail    bad: bad (exit status 3)' out
+	grep -qx '        build/check/bad/output' out
+}
+
+counts_ktap() {
+	runs '2 passed, 1 failed, 1 skipped' 1 <<-'END'
+	first  host - 10 - printf 'KTAP version 1\n1..2\nok 1 a\nok 2 b # SKIP c\n'
+	second host - 10 - printf 'KTAP version 1\n1..2\nok 1 a\n'
+	END
+	grep -qx 'crashed second: test 2 of 2' out
+}
+
+status_beats_ktap() {
+	runs '1 passed, 1 failed, 0 skipped' 1 <<-'END'
+	lies host - 10 - printf '1..1\nok 1 a\n'; exit 1
+	END
+}
+
+skip_never_hides_failure() {
+	runs '0 passed, 1 failed, 0 skipped' 1 <<-'END'
+	lies host - 10 - printf '1..1\nnot ok 1 a # SKIP b\n'; exit 4
+	END
+}
+
+time_runs_out() {
+	runs '0 passed, 1 failed, 0 skipped' 1 <<-'END'
+	slow host - 1 - sleep 20
+	END
+	grep -q 'ran out of time' out
+}
+
+nothing_passed_is_failure() {
+	runs '0 passed, 0 failed, 1 skipped' 1 <<-'END'
+	absent host - 10 - exit 4
+	END
+}
+
+success() {
+	runs '3 passed, 0 failed, 0 skipped' 0 <<-'END'
+	# a comment
+
+	one   host - 10 - true
+	two   host - 10 - true
+	three host - 10 - true
+	END
+}
+
+must_fail() {
+	runs '1 passed, 2 failed, 0 skipped' 1 <<-'END'
+	found    host - 10 - must-fail a printf '1..1\nnot ok 1 a\n'; exit 1
+	unnoted  host - 10 - must-fail a printf '1..1\nok 1 a\n'
+	another  host - 10 - must-fail a printf '1..2\nok 1 a\nnot ok 2 b\n'; exit 1
+	END
+}
+
+selects() {
+	export ONLY='t*'
+	runs '2 passed, 0 failed, 0 skipped' 0 <<-'END'
+	one   host - 10 - false
+	two   host - 10 - true
+	three host - 10 - true
+	END
+}
+
+for test in counts_statuses counts_ktap status_beats_ktap skip_never_hides_failure time_runs_out \
+	nothing_passed_is_failure success must_fail selects; do
+	check "runner/$test" "$test"
+done

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-2.0
+# Tests of lab/tree and lab/refresh, on a project whose source has three files.
+# shellcheck shell=bash
+
+project=$work/project
+unset BUILD ONLY
+
+new_project() {
+	rm -rf "$project"
+	mkdir -p "$project"/{kernel/patches,kernel/overlay/mm,build/source/mm}
+	cp -r "$lab" "$project/lab"
+	seq 1 60 >"$project/build/source/mm/memory.c"
+	seq 1 60 >"$project/build/source/mm/rmap.c"
+	echo root >"$project/build/source/Makefile"
+	find "$project/build/source" -type f -exec touch -d 2020-01-01 {} +
+	echo 1 >"$project/build/source.version"
+	echo own >"$project/kernel/overlay/mm/mitosis.c"
+	cat >"$project/kernel/patches/0001-first.patch" <<-'END'
+	Subject: mm: first
+
+	Why the first.
+
+	--- a/mm/memory.c
+	+++ b/mm/memory.c
+	@@ -8,5 +8,5 @@
+	 8
+	 9
+	-10
+	+ten
+	 11
+	 12
+	END
+	cat >"$project/kernel/patches/0002-second.patch" <<-'END'
+	Subject: mm: second
+
+	--- a/mm/memory.c
+	+++ b/mm/memory.c
+	@@ -38,5 +38,5 @@
+	 38
+	 39
+	-40
+	+forty
+	 41
+	 42
+	END
+	cd "$project"
+	lab/tree
+}
+
+composes() {
+	new_project
+	grep -qx ten build/tree/mm/memory.c
+	grep -qx forty build/tree/mm/memory.c
+	cmp kernel/overlay/mm/mitosis.c build/tree/mm/mitosis.c
+}
+
+keeps_times() {
+	new_project
+	find build/tree -type f -printf '%p %T@\n' | sort >before
+	sleep 0.1
+	lab/tree
+	find build/tree -type f -printf '%p %T@\n' | sort | diff before -
+}
+
+forgets() {
+	new_project
+	rm kernel/overlay/mm/mitosis.c kernel/patches/0002-second.patch
+	lab/tree
+	test ! -e build/tree/mm/mitosis.c
+	fails grep -qx forty build/tree/mm/memory.c
+	rm kernel/patches/0001-first.patch
+	lab/tree
+	cmp build/source/mm/memory.c build/tree/mm/memory.c
+}
+
+protects_edits() {
+	new_project
+	echo edit >>build/tree/mm/mitosis.c
+	echo newer >>kernel/overlay/mm/mitosis.c
+	fails lab/tree
+	grep -qx edit build/tree/mm/mitosis.c
+	lab/tree --discard
+	cmp kernel/overlay/mm/mitosis.c build/tree/mm/mitosis.c
+}
+
+refuses_misfit() {
+	new_project
+	sed -i 's/^10$/X/' build/source/mm/memory.c
+	fails lab/tree
+}
+
+refreshes_overlay() {
+	new_project
+	echo edit >>build/tree/mm/mitosis.c
+	echo new >build/tree/mm/new.c
+	echo junk >build/tree/mm/new.c.orig
+	lab/refresh
+	grep -qx edit kernel/overlay/mm/mitosis.c
+	grep -qx new kernel/overlay/mm/new.c
+	test ! -e kernel/overlay/mm/new.c.orig
+	rm build/tree/mm/new.c
+	lab/refresh
+	test ! -e kernel/overlay/mm/new.c
+}
+
+refreshes_last_owner() {
+	new_project
+	sed -i 's/^20$/twenty/' build/tree/mm/memory.c
+	lab/refresh
+	fails grep -q twenty kernel/patches/0001-first.patch
+	grep -q '^+twenty$' kernel/patches/0002-second.patch
+	grep -qx 'Subject: mm: second' kernel/patches/0002-second.patch
+}
+
+refreshes_named_owner() {
+	new_project
+	sed -i 's/^20$/twenty/' build/tree/mm/memory.c
+	lab/refresh 0001-first
+	grep -q '^+twenty$' kernel/patches/0001-first.patch
+	fails grep -q '^+twenty$' kernel/patches/0002-second.patch
+	grep -qx 'Why the first.' kernel/patches/0001-first.patch
+	grep -qx forty build/tree/mm/memory.c
+	lab/tree
+	grep -qx twenty build/tree/mm/memory.c
+}
+
+refreshes_new_patch() {
+	new_project
+	sed -i 's/^20$/twenty/' build/tree/mm/rmap.c
+	fails lab/refresh
+	lab/refresh 0003-third
+	grep -q '^+twenty$' kernel/patches/0003-third.patch
+	grep -q '^Subject: ' kernel/patches/0003-third.patch
+	fails grep -q memory.c kernel/patches/0003-third.patch
+	lab/tree
+}
+
+refresh_round_trip() {
+	new_project
+	lab/refresh
+	cp -r kernel before
+	sed -i 's/^20$/twenty/' build/tree/mm/memory.c
+	lab/refresh
+	sed -i 's/^twenty$/20/' build/tree/mm/memory.c
+	lab/refresh
+	lab/tree
+	grep -qx 20 build/tree/mm/memory.c
+	grep -q '^+forty$' kernel/patches/0002-second.patch
+}
+
+refresh_respects_newer() {
+	new_project
+	echo newer >>kernel/overlay/mm/mitosis.c
+	echo new >kernel/overlay/mm/new.c
+	sed -i 's/^+forty$/+FORTY/' kernel/patches/0002-second.patch
+	sed -i 's/^20$/twenty/' build/tree/mm/rmap.c
+	lab/refresh 0003-third
+	grep -qx newer kernel/overlay/mm/mitosis.c
+	grep -qx newer build/tree/mm/mitosis.c
+	grep -qx new kernel/overlay/mm/new.c
+	grep -qx FORTY build/tree/mm/memory.c
+}
+
+refresh_refuses_conflict() {
+	new_project
+	echo newer >>kernel/overlay/mm/mitosis.c
+	echo edit >>build/tree/mm/mitosis.c
+	fails lab/refresh
+	grep -qx newer kernel/overlay/mm/mitosis.c
+	grep -qx edit build/tree/mm/mitosis.c
+}
+
+for test in composes keeps_times forgets protects_edits refuses_misfit refreshes_overlay \
+	refreshes_last_owner refreshes_named_owner refreshes_new_patch refresh_round_trip \
+	refresh_respects_newer refresh_refuses_conflict; do
+	check "series/$test" "$test"
+done
