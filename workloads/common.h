@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the workloads share: messages, numbers, lists of nodes, pinning. */
+#ifndef WORKLOADS_COMMON_H
+#define WORKLOADS_COMMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Exit status: 0 all well, 1 the result is wrong, 2 it could not be run. */
+#define EXIT_WRONG	1
+#define EXIT_CANNOT	2
+
+struct ids {
+	int *id;
+	size_t nr;
+};
+
+/* Print "program: message" to stderr and leave with EXIT_CANNOT. */
+void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+void *allocate(size_t nr, size_t size);
+uint64_t parse_number(const char *what, const char *text, uint64_t min, uint64_t max);
+double seconds_now(void);
+
+/* Parse the kernel's list syntax, 0-3,5. */
+bool parse_ids(const char *text, struct ids *ids);
+
+/* Parse a list of nodes, or "all" for each node that has CPUs; die() if one has none. */
+struct ids parse_nodes(const char *text);
+
+/* Pin the calling thread to a CPU of @nodes: round robin over the nodes, then over their CPUs. */
+void pin_thread(const struct ids *nodes, size_t index);
+
+/* Write @ids in list syntax to stdout. */
+void print_ids(const struct ids *ids);
+
+#endif
