@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "policy.h"
+#include "proc.h"
+#include "util.h"
+
+static const char *mode_of(int option)
+{
+	switch (option) {
+	case 'r':
+		return "replicate";
+	case 'b':
+		return "bind";
+	case 'n':
+		return "none";
+	case 'd':
+		return "default";
+	default:
+		return NULL;
+	}
+}
+
+void policy_option(struct policy_request *request, const char *command, int option,
+		   const char *argument)
+{
+	const char *mode = mode_of(option);
+
+	if (!mode)
+		try_help(command);
+	if (request->mode)
+		usage_error(command, "give one policy: --%s and --%s exclude each other",
+			    request->mode, mode);
+	request->mode = mode;
+	request->text = argument;
+}
+
+void policy_validate(struct policy_request *request)
+{
+	system_nodes("online", &request->online);
+	if (request->text &&
+	    !node_list_parse(request->text, &request->list, &request->online))
+		exit(EXIT_FAILURE);
+}
+
+void policy_free(struct policy_request *request)
+{
+	node_list_free(&request->list);
+	nodes_free(&request->online);
+}
+
+static bool one_node(const struct policy_request *request, const struct nodes *nodes)
+{
+	if (nodes->count == 1 || strcmp(request->mode, "bind"))
+		return true;
+	warnx("--bind takes one node, '%s' names %zu", request->text, nodes->count);
+	return false;
+}
+
+static char *text_of(const struct policy_request *request, const struct nodes *nodes)
+{
+	char *list, *text = NULL;
+
+	if (one_node(request, nodes)) {
+		list = nodes_text(nodes);
+		text = xformat("%s %s", request->mode, list);
+		free(list);
+	}
+	return text;
+}
+
+/* Only the kernel can follow the nodes of "all" as the cpuset changes. */
+static bool leave_to_kernel(const struct policy_request *request)
+{
+	return request->list.all && !request->list.inverse &&
+	       !strcmp(request->mode, "replicate");
+}
+
+char *policy_for(const struct policy_request *request, pid_t pid)
+{
+	struct nodes allowed, nodes;
+	char *text = NULL;
+
+	if (!request->text)
+		return xstrdup(request->mode);
+	if (leave_to_kernel(request))
+		return xformat("%s all", request->mode);
+
+	allowed_nodes(pid, &allowed);
+	if (node_list_resolve(&request->list, &request->online, &allowed, &nodes))
+		text = text_of(request, &nodes);
+	nodes_free(&nodes);
+	nodes_free(&allowed);
+	return text;
+}
+
+int policy_write(pid_t pid, const char *policy)
+{
+	int fd = proc_open(pid, "pgtable_policy", O_WRONLY), error = 0;
+	char *line;
+
+	if (fd < 0)
+		return -errno;
+	line = xformat("%s\n", policy);
+	if (write(fd, line, strlen(line)) < 0)
+		error = -errno;
+	free(line);
+	close(fd);
+	return error;
+}
+
+static void explain_nodes(const char *policy)
+{
+	struct nodes usable, other;
+	char *text;
+
+	system_nodes("online", &usable);
+	system_nodes("has_cpu", &other);
+	nodes_intersect(&usable, &other);
+	nodes_free(&other);
+	system_nodes("has_memory", &other);
+	nodes_intersect(&usable, &other);
+	text = nodes_text(&usable);
+	warnx("'%s': a node is not online, or no node has both CPUs and memory; nodes with both: %s",
+	      policy, text);
+	free(text);
+	nodes_free(&other);
+	nodes_free(&usable);
+}
+
+static void explain_cpuset(pid_t pid, const char *policy)
+{
+	char process[PROCESS_TEXT], *text;
+	struct nodes allowed;
+
+	allowed_nodes(pid, &allowed);
+	text = nodes_text(&allowed);
+	warnx("'%s' has a node outside the cpuset of %s, which allows %s: choose among those, or 'all'",
+	      policy, process_text(process, pid), text);
+	free(text);
+	nodes_free(&allowed);
+}
+
+int policy_explain(pid_t pid, const char *policy, int error)
+{
+	char process[PROCESS_TEXT];
+
+	process_text(process, pid);
+	switch (error) {
+	case EINVAL:
+		warnx("the kernel takes '%s' for no policy: those are default, none, bind N and replicate LIST, with node numbers that it knows",
+		      policy);
+		break;
+	case ENODEV:
+		explain_nodes(policy);
+		break;
+	case EPERM:
+		explain_cpuset(pid, policy);
+		break;
+	case E2BIG:
+		warnx("the policy is %zu characters long and the kernel takes 4095: write ranges, or 'all'",
+		      strlen(policy));
+		break;
+	case ESRCH:
+		warnx("%s has exited, or has run another program meanwhile: nothing was changed",
+		      process);
+		break;
+	case EINTR:
+		warnx("a signal came while the page tables of %s were being moved: the policy is in force and the kernel finishes in the background",
+		      process);
+		break;
+	default:
+		return explain_process(pid, "pgtable_policy", error);
+	}
+	return EXIT_FAILURE;
+}
