@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Policies: what a text means, which nodes follow from it, who changes it.
+ */
+#include <linux/cpu.h>
+#include <linux/cpuset.h>
+#include <linux/memory.h>
+#include <linux/nodemask.h>
+#include <linux/string.h>
+#include <trace/events/mitosis.h>
+#include "internal.h"
+
+/* The system's policy: changed under the mutex and the spinlock. */
+static DEFINE_MUTEX(system_mutex);
+static DEFINE_SPINLOCK(system_lock);
+static struct mitosis_policy system_policy = { .mode = MITOSIS_NONE };
+
+void mitosis_get_system_policy(struct mitosis_policy *policy)
+{
+	spin_lock(&system_lock);
+	*policy = system_policy;
+	spin_unlock(&system_lock);
+}
+
+static const char * const mode_names[] = {
+	[MITOSIS_DEFAULT]	= "default",
+	[MITOSIS_NONE]		= "none",
+	[MITOSIS_BIND]		= "bind",
+	[MITOSIS_REPLICATE]	= "replicate",
+};
+
+static int parse_nodes(char *list, struct mitosis_policy *policy)
+{
+	policy->all = policy->mode == MITOSIS_REPLICATE && !strcmp(list, "all");
+	if (policy->all)
+		return 0;
+
+	if (nodelist_parse(list, policy->nodes) || nodes_empty(policy->nodes))
+		return -EINVAL;
+	if (policy->mode == MITOSIS_BIND && nodes_weight(policy->nodes) != 1)
+		return -EINVAL;
+	return 0;
+}
+
+/**
+ * mitosis_parse - read a policy
+ * @text: one line, changed in place
+ * @policy: result
+ *
+ * Return: 0, or -EINVAL when the text is no policy.
+ */
+int mitosis_parse(char *text, struct mitosis_policy *policy)
+{
+	char *rest = strim(text), *word = strsep(&rest, " \t");
+	int mode = match_string(mode_names, ARRAY_SIZE(mode_names), word);
+
+	memset(policy, 0, sizeof(*policy));
+	if (mode < 0)
+		return -EINVAL;
+
+	policy->mode = mode;
+	if (mode <= MITOSIS_NONE)
+		return rest ? -EINVAL : 0;
+	return rest ? parse_nodes(skip_spaces(rest), policy) : -EINVAL;
+}
+
+/* Nodes where a tree can be: kernel memory to lie in, CPUs to walk it. */
+static void usable_nodes(nodemask_t *nodes)
+{
+	nodes_and(*nodes, node_states[N_NORMAL_MEMORY], node_states[N_CPU]);
+}
+
+/* One line, without the newline.  Return: its length. */
+int mitosis_print(char *buf, size_t size, const struct mitosis_policy *policy)
+{
+	const char *name = mode_names[policy->mode];
+	nodemask_t usable;
+
+	if (policy->mode <= MITOSIS_NONE)
+		return scnprintf(buf, size, "%s", name);
+
+	usable_nodes(&usable);
+	return scnprintf(buf, size, "%s %*pbl", name,
+			 nodemask_pr_args(policy->all ? &usable : &policy->nodes));
+}
+
+void mitosis_get_policy(struct mitosis_mm *m, struct mitosis_policy *policy)
+{
+	spin_lock(&m->policy_lock);
+	*policy = m->policy;
+	spin_unlock(&m->policy_lock);
+}
+
+void mitosis_put_policy(struct mitosis_mm *m,
+			const struct mitosis_policy *policy,
+			const nodemask_t *allowed)
+{
+	lockdep_assert_held(&m->lock);
+	spin_lock(&m->policy_lock);
+	m->policy = *policy;
+	if (allowed)
+		m->allowed = *allowed;
+	spin_unlock(&m->policy_lock);
+}
+
+/* What holds for @m now, and the nodes that its cpuset allows. */
+static void effective(struct mitosis_mm *m, struct mitosis_policy *policy,
+		      nodemask_t *allowed)
+{
+	spin_lock(&m->policy_lock);
+	*policy = m->policy;
+	*allowed = m->allowed;
+	spin_unlock(&m->policy_lock);
+
+	if (policy->mode == MITOSIS_DEFAULT)
+		mitosis_get_system_policy(policy);
+}
+
+enum mitosis_mode mitosis_effective_mode(struct mitosis_mm *m)
+{
+	struct mitosis_policy policy;
+	nodemask_t allowed;
+
+	effective(m, &policy, &allowed);
+	return policy.mode;
+}
+
+/* Nodes that shall have a tree now. */
+void mitosis_target(struct mitosis_mm *m, nodemask_t *nodes)
+{
+	struct mitosis_policy policy;
+	nodemask_t allowed;
+	int nid;
+
+	effective(m, &policy, &allowed);
+	nodes_clear(*nodes);
+	if (policy.mode <= MITOSIS_NONE || READ_ONCE(m->quit))
+		return;
+
+	usable_nodes(nodes);
+	nodes_and(*nodes, *nodes, allowed);
+	if (!policy.all)
+		nodes_and(*nodes, *nodes, policy.nodes);
+
+	for_each_node_mask(nid, *nodes) {
+		if (mitosis_node_held(m, nid))
+			node_clear(nid, *nodes);
+	}
+}
+
+static int check_nodes(const struct mitosis_policy *policy)
+{
+	nodemask_t usable;
+
+	if (policy->mode <= MITOSIS_NONE || policy->all)
+		return 0;
+	if (!nodes_subset(policy->nodes, node_online_map))
+		return -ENODEV;
+	usable_nodes(&usable);
+	return nodes_intersects(policy->nodes, usable) ? 0 : -ENODEV;
+}
+
+static int check_allowed(const struct mitosis_policy *policy,
+			 const nodemask_t *allowed)
+{
+	if (policy->mode <= MITOSIS_NONE || policy->all)
+		return 0;
+	return nodes_subset(policy->nodes, *allowed) ? 0 : -EPERM;
+}
+
+/**
+ * mitosis_set_policy - give an address space a policy
+ * @m: address space with a user
+ * @task: a task of that address space
+ * @policy: what it shall be
+ *
+ * Return: 0; -ENODEV, -EPERM, nothing was changed; -EINTR, the policy may be in
+ * force and the worker goes on; -ESRCH when the address space is going away.
+ */
+int mitosis_set_policy(struct mitosis_mm *m, struct task_struct *task,
+		       const struct mitosis_policy *policy)
+{
+	nodemask_t allowed = cpuset_mems_allowed(task);
+	int err = check_nodes(policy) ?: check_allowed(policy, &allowed);
+
+	if (err)
+		return err;
+	if (mutex_lock_interruptible(&m->lock))
+		return -EINTR;
+
+	mitosis_put_policy(m, policy, &allowed);
+	trace_mitosis_policy(m->mm, policy->mode,
+			     policy->all ? nr_node_ids :
+					   nodes_weight(policy->nodes));
+	err = mitosis_apply(m);
+	mutex_unlock(&m->lock);
+	return err;
+}
+
+/* Address spaces follow in the background. */
+int mitosis_set_system_policy(const struct mitosis_policy *policy)
+{
+	int err = check_nodes(policy);
+	bool was, is = policy->mode > MITOSIS_NONE;
+
+	if (policy->mode == MITOSIS_DEFAULT)
+		return -EINVAL;
+	if (err)
+		return err;
+
+	mutex_lock(&system_mutex);
+	was = system_policy.mode > MITOSIS_NONE;
+	if (is && !was)
+		mitosis_hold_key();
+	spin_lock(&system_lock);
+	system_policy = *policy;
+	spin_unlock(&system_lock);
+	if (is)
+		mitosis_attach_all();
+	mitosis_kick_all();
+	if (was && !is)
+		mitosis_drop_key();
+	mutex_unlock(&system_mutex);
+	return 0;
+}
+
+static int node_state_changed(struct notifier_block *nb, unsigned long action,
+			      void *arg)
+{
+	if (action == MEM_ONLINE || action == MEM_OFFLINE)
+		mitosis_kick_all();
+	return NOTIFY_OK;
+}
+
+static int cpu_state_changed(unsigned int cpu)
+{
+	mitosis_kick_all();
+	return 0;
+}
+
+static struct mitosis_policy boot_policy __initdata;
+
+static int __init boot_policy_setup(char *arg)
+{
+	char text[64];
+
+	strscpy(text, arg ?: "", sizeof(text));
+	strreplace(text, ':', ' ');
+	if (mitosis_parse(text, &boot_policy)) {
+		pr_warn("mitosis: boot parameter mitosis_policy=%s is no policy\n",
+			arg);
+		memset(&boot_policy, 0, sizeof(boot_policy));
+	}
+	return 0;
+}
+early_param("mitosis_policy", boot_policy_setup);
+
+static int __init policy_init(void)
+{
+	int err;
+
+	if (!mitosis_supported())
+		return 0;
+
+	hotplug_memory_notifier(node_state_changed, DEFAULT_CALLBACK_PRI);
+	err = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN, "mm/mitosis:online",
+					cpu_state_changed, cpu_state_changed);
+	if (err < 0)
+		pr_warn("mitosis: no notice of CPU hotplug (%d)\n", err);
+
+	if (boot_policy.mode <= MITOSIS_NONE)
+		return 0;
+	err = mitosis_set_system_policy(&boot_policy);
+	if (err)
+		pr_warn("mitosis: boot policy names no usable node (%d)\n", err);
+	return 0;
+}
+late_initcall(policy_init);
+
+#ifdef CONFIG_MITOSIS_KUNIT_TEST
+#include "tests/policy-kunit.h"
+#endif

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0
+/* /sys/kernel/mm/mitosis/: one value a file. */
+#include <linux/kobject.h>
+#include <linux/mm.h>
+#include <linux/sysfs.h>
+#include "internal.h"
+
+static ssize_t policy_show(struct kobject *kobj, struct kobj_attribute *attr,
+			   char *buf)
+{
+	struct mitosis_policy policy;
+	int len;
+
+	if (!mitosis_supported())
+		return sysfs_emit(buf, "off\n");
+	mitosis_get_system_policy(&policy);
+	len = mitosis_print(buf, PAGE_SIZE - 1, &policy);
+	return len + sysfs_emit_at(buf, len, "\n");
+}
+
+static ssize_t policy_store(struct kobject *kobj, struct kobj_attribute *attr,
+			    const char *buf, size_t count)
+{
+	struct mitosis_policy policy;
+	char *text;
+	int err;
+
+	if (!mitosis_supported())
+		return -EOPNOTSUPP;
+
+	text = kstrndup(buf, count, GFP_KERNEL);
+	if (!text)
+		return -ENOMEM;
+	err = mitosis_parse(text, &policy) ?: mitosis_set_system_policy(&policy);
+	kfree(text);
+	return err ?: count;
+}
+
+static ssize_t active_show(struct kobject *kobj, struct kobj_attribute *attr,
+			   char *buf)
+{
+	return sysfs_emit(buf, "%d\n", static_key_enabled(&mitosis_key));
+}
+
+static ssize_t processes_show(struct kobject *kobj, struct kobj_attribute *attr,
+			      char *buf)
+{
+	return sysfs_emit(buf, "%d\n", mitosis_processes());
+}
+
+static ssize_t replica_bytes_show(struct kobject *kobj,
+				  struct kobj_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lu\n",
+			  atomic_long_read(&mitosis_pages) << PAGE_SHIFT);
+}
+
+static struct kobj_attribute policy_attr = __ATTR_RW(policy);
+static struct kobj_attribute active_attr = __ATTR_RO(active);
+static struct kobj_attribute processes_attr = __ATTR_RO(processes);
+static struct kobj_attribute replica_bytes_attr = __ATTR_RO(replica_bytes);
+
+#define EVENT_ATTR(_name, _event)					\
+static ssize_t _name##_show(struct kobject *kobj,			\
+			    struct kobj_attribute *attr, char *buf)	\
+{									\
+	return sysfs_emit(buf, "%lu\n",					\
+			  atomic_long_read(&mitosis_events[_event]));	\
+}									\
+static struct kobj_attribute _name##_attr = __ATTR_RO(_name)
+
+EVENT_ATTR(grown, MITOSIS_GROWN);
+EVENT_ATTR(shrunk, MITOSIS_SHRUNK);
+EVENT_ATTR(fallbacks, MITOSIS_FALLBACK);
+EVENT_ATTR(repairs, MITOSIS_REPAIR);
+
+static struct attribute *mitosis_attrs[] = {
+	&policy_attr.attr,
+	&active_attr.attr,
+	&processes_attr.attr,
+	&replica_bytes_attr.attr,
+	&grown_attr.attr,
+	&shrunk_attr.attr,
+	&fallbacks_attr.attr,
+	&repairs_attr.attr,
+	NULL,
+};
+
+static const struct attribute_group mitosis_group = {
+	.name = "mitosis",
+	.attrs = mitosis_attrs,
+};
+
+static int __init mitosis_sysfs_init(void)
+{
+	return sysfs_create_group(mm_kobj, &mitosis_group);
+}
+late_initcall(mitosis_sysfs_init);

@@ -1,0 +1,462 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Run the tests of a program, each in a process of its own, and print KTAP. */
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/mount.h>
+#include <sys/swap.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "../mitosis_test.h"
+
+#define EXIT_SKIP		4
+#define DEFAULT_TIMEOUT		60
+#define MAX_UNDO		64
+
+struct undo {
+	enum undo_kind kind;
+	char path[256], text[256];
+};
+
+/* Shared between the runner and the processes of a test. */
+static struct shared {
+	char reason[256];
+	int nr_undo;
+	struct undo undo[MAX_UNDO];
+} *shared;
+
+static struct test *tests, **last_test = &tests;
+static struct setting *settings;
+static unsigned int slowness = 1;
+static bool verbose;
+
+const char *test_policy = "replicate all";
+bool without_mitosis;
+exec_handler on_exec;
+
+void test_register(struct test *test)
+{
+	*last_test = test;
+	last_test = &test->next;
+}
+
+void setting_register(struct setting *setting)
+{
+	setting->next = settings;
+	settings = setting;
+}
+
+double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec + time.tv_nsec / 1e9;
+}
+
+/* Print one line at once, so that lines of several processes do not mix. */
+static void print_comment(const char *prefix, const char *format, va_list args)
+{
+	char line[2048];
+	int length = snprintf(line, sizeof(line), "# %s", prefix);
+
+	length += vsnprintf(line + length, sizeof(line) - length - 1, format, args);
+	if (length > (int)sizeof(line) - 2)
+		length = sizeof(line) - 2;
+	line[length++] = '\n';
+	if (write(STDOUT_FILENO, line, length) != length)
+		_exit(1);
+}
+
+void note(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	print_comment("", format, args);
+	va_end(args);
+}
+
+void test_fail(const char *file, int line, const char *format, ...)
+{
+	char prefix[128];
+	va_list args;
+
+	snprintf(prefix, sizeof(prefix), "%s:%d: ", file, line);
+	va_start(args, format);
+	print_comment(prefix, format, args);
+	va_end(args);
+	_exit(1);
+}
+
+void test_skip(const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(shared->reason, sizeof(shared->reason), format, args);
+	va_end(args);
+	_exit(EXIT_SKIP);
+}
+
+/* Undo */
+
+void undo_later(enum undo_kind kind, const char *path, const char *text)
+{
+	struct undo *undo;
+
+	check(shared->nr_undo < MAX_UNDO);
+	undo = &shared->undo[shared->nr_undo];
+	undo->kind = kind;
+	snprintf(undo->path, sizeof(undo->path), "%s", path);
+	snprintf(undo->text, sizeof(undo->text), "%s", text ? text : "");
+	shared->nr_undo++;
+}
+
+/* Some knobs refuse what they already are. */
+static int write_back(const char *path, const char *text)
+{
+	char now_there[256];
+
+	if (read_file(path, now_there, sizeof(now_there)) >= 0 && !strcmp(now_there, text))
+		return 0;
+	return write_file(path, text);
+}
+
+static int undo_one(const struct undo *undo)
+{
+	switch (undo->kind) {
+	case UNDO_WRITE:
+		return write_back(undo->path, undo->text);
+	case UNDO_SWAPOFF:
+		return swapoff(undo->path) && errno != EINVAL ? errno : 0;
+	case UNDO_UMOUNT:
+		return umount2(undo->path, MNT_DETACH) && errno != EINVAL ? errno : 0;
+	case UNDO_RMDIR:
+		return rmdir(undo->path) && errno != ENOENT ? errno : 0;
+	}
+	return EINVAL;
+}
+
+/* Processes that were killed a moment ago may still be there: try for a while. */
+static void undo_all(void)
+{
+	while (shared->nr_undo) {
+		struct undo *undo = &shared->undo[--shared->nr_undo];
+
+		if (!wait_until(!undo_one(undo), 5))
+			note("cannot undo %s: %s", undo->path, strerror(errno));
+	}
+}
+
+void set_knob(const char *path, const char *text)
+{
+	char old[256];
+	int error;
+
+	if (read_file(path, old, sizeof(old)) < 0)
+		skip("no %s", path);
+	/* A choice is shown as "always [madvise] never". */
+	if (strchr(old, '[')) {
+		memmove(old, strchr(old, '[') + 1, strlen(strchr(old, '[')));
+		old[strcspn(old, "]")] = '\0';
+	}
+	error = write_file(path, text);
+	if (error)
+		skip("cannot write %s to %s: %s", text, path, strerror(error));
+	undo_later(UNDO_WRITE, path, old);
+}
+
+/* The kernel's log */
+
+static int open_log(void)
+{
+	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		lseek(fd, 0, SEEK_END);
+	return fd;
+}
+
+static bool is_complaint(const char *line)
+{
+	static const char * const words[] = {
+		"mitosis: check:", "WARNING:", "BUG:", "BUG at", "KASAN", "Oops", "Bad page",
+		"Bad rss-counter", "general protection fault", "possible recursive locking",
+		"circular locking", "inconsistent lock state", "sleeping function called",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (strstr(line, words[i]))
+			return true;
+	return false;
+}
+
+/* Show what the kernel complained about during a test; return whether it did. */
+static bool log_complains(int fd)
+{
+	bool complains = false;
+	char record[8192];
+	ssize_t length;
+
+	while ((length = read(fd, record, sizeof(record) - 1)) > 0 || (length < 0 && errno == EPIPE)) {
+		char *text;
+
+		if (length < 0)
+			continue;
+		record[length] = '\0';
+		text = strchr(record, ';');
+		if (!text || !is_complaint(text))
+			continue;
+		text[strcspn(text, "\n")] = '\0';
+		note("kernel: %s", text + 1);
+		complains = true;
+	}
+	return complains;
+}
+
+static void mark_log(const char *program, const char *test)
+{
+	char line[256];
+
+	snprintf(line, sizeof(line), "<6>selftest: mitosis/%s %s\n", program, test);
+	write_file("/dev/kmsg", line);
+}
+
+/* One test */
+
+static void __attribute__((noreturn)) run_in_child(const struct test *test)
+{
+	setpgid(0, 0);
+	if (!test->bare) {
+		must_set_policy(SELF, test_policy);
+		crew_start();
+		check_roots();
+	}
+	test->run();
+	if (!test->bare)
+		check_tables(SELF);
+	_exit(0);
+}
+
+/* Return whether the process ended in time. */
+static bool wait_for_end(pid_t pid, unsigned int seconds)
+{
+	struct pollfd end = { .fd = syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	bool ended = poll(&end, 1, seconds * 1000) == 1;
+
+	close(end.fd);
+	return ended;
+}
+
+/* Many nodes at work on one page table take longer, more so if they are emulated. */
+static unsigned int crowd(void)
+{
+	return full_nodes()->nr < 8 ? 1 : full_nodes()->nr / 4;
+}
+
+static int run_test(const struct test *test)
+{
+	unsigned int timeout = (test->timeout ? test->timeout : DEFAULT_TIMEOUT) * slowness * crowd();
+	int log = open_log(), status;
+	pid_t pid;
+
+	mark_log(program_invocation_short_name, test->name);
+	shared->reason[0] = '\0';
+	fflush(stdout);
+	pid = fork();
+	if (pid < 0) {
+		note("cannot fork: %s", strerror(errno));
+		return 1;
+	}
+	if (!pid)
+		run_in_child(test);
+	setpgid(pid, pid);
+	if (!wait_for_end(pid, timeout))
+		note("%s: killed after %u s", test->name, timeout);
+	kill(-pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	undo_all();
+	if (log_complains(log))
+		status = 1 << 8;
+	close(log);
+	if (WIFSIGNALED(status))
+		note("%s: ended by signal %d", test->name, WTERMSIG(status));
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/* The program */
+
+static void usage(FILE *out)
+{
+	fprintf(out, "Usage: %s [options] [TEST...]\n"
+		"Run the tests named (all by default; a trailing * stands for any end). Needs root.\n\n"
+		" -l             list the tests\n"
+		" -p POLICY      run them under this policy (default '%s')\n"
+		" -n             run them on any kernel, without policies and checker: shows that the\n"
+		"                tests themselves are right\n"
+		" -v             say how long each takes\n"
+		" -T FACTOR      allow FACTOR times as much time\n"
+		" -o NAME=VALUE  change a setting\n"
+		" -h             show this\n", program_invocation_short_name, test_policy);
+	if (settings)
+		fputs("\nSettings:\n", out);
+	for (struct setting *setting = settings; setting; setting = setting->next)
+		fprintf(out, " %-14s %s (default %ld)\n", setting->name, setting->help, setting->value);
+}
+
+static bool change_setting(const char *text)
+{
+	size_t length = strcspn(text, "=");
+
+	for (struct setting *setting = settings; setting; setting = setting->next)
+		if (strlen(setting->name) == length && !strncmp(setting->name, text, length) && text[length]) {
+			setting->value = atol(text + length + 1);
+			return true;
+		}
+	fprintf(stderr, "%s: no setting '%s', see -h\n", program_invocation_short_name, text);
+	return false;
+}
+
+static bool matches(const char *name, const char *wanted)
+{
+	size_t length = strlen(wanted);
+
+	if (length && wanted[length - 1] == '*')
+		return !strncmp(name, wanted, length - 1);
+	return !strcmp(name, wanted);
+}
+
+static bool wanted(const struct test *test, char **filters)
+{
+	if (!*filters)
+		return true;
+	for (; *filters; filters++)
+		if (matches(test->name, *filters))
+			return true;
+	return false;
+}
+
+static int list_tests(char **filters)
+{
+	for (struct test *test = tests; test; test = test->next)
+		if (wanted(test, filters))
+			puts(test->name);
+	return 0;
+}
+
+/* Return why no test can run here, or NULL. */
+static const char *cannot_run(void)
+{
+	if (geteuid())
+		return "needs root";
+	if (without_mitosis)
+		return NULL;
+	if (!exists("/proc/self/pgtable_policy"))
+		return "this kernel has no /proc/PID/pgtable_policy (CONFIG_MITOSIS)";
+	if (!exists("/sys/kernel/debug/mitosis/verify"))
+		return "no checker: debugfs not mounted, or no CONFIG_MITOSIS_DEBUG";
+	return NULL;
+}
+
+static int run_tests(char **filters)
+{
+	int number = 0, passed = 0, failed = 0, skipped = 0;
+	const char *reason = cannot_run();
+
+	for (struct test *test = tests; test; test = test->next)
+		number += wanted(test, filters);
+	if (!number) {
+		fprintf(stderr, "%s: no such test, see -l\n", program_invocation_short_name);
+		return 2;
+	}
+	printf("TAP version 13\n1..%d\n", number);
+	number = 0;
+	for (struct test *test = tests; test; test = test->next) {
+		double start = now();
+		int status;
+
+		if (!wanted(test, filters))
+			continue;
+		if (reason)
+			snprintf(shared->reason, sizeof(shared->reason), "%s", reason);
+		status = reason ? EXIT_SKIP : run_test(test);
+		passed += status == 0;
+		skipped += status == EXIT_SKIP;
+		failed += status != 0 && status != EXIT_SKIP;
+		printf("%s %d %s%s%s\n", status == 0 || status == EXIT_SKIP ? "ok" : "not ok", ++number,
+		       test->name, status == EXIT_SKIP ? " # SKIP " : "",
+		       status == EXIT_SKIP ? shared->reason : "");
+		fflush(stdout);
+		if (verbose && status != EXIT_SKIP)
+			note("%.1f s", now() - start);
+	}
+	printf("# Totals: pass:%d fail:%d xfail:0 xpass:0 skip:%d error:0\n", passed, failed, skipped);
+	if (failed)
+		return 1;
+	return passed ? 0 : EXIT_SKIP;
+}
+
+/* Become this program again; its on_exec() gets the arguments. */
+int exec_self(const char *arg0, const char *arg1)
+{
+	char path[4096];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+	check(length > 0);
+	path[length] = '\0';
+	execl(path, program_invocation_short_name, "--exec", without_mitosis ? "-n" : "-m",
+	      arg0, arg1, NULL);
+	return errno;
+}
+
+/* Return the exit status if the program is over, else -1. */
+static int parse_option(int option, char **filters)
+{
+	switch (option) {
+	case 'l':
+		return list_tests(filters);
+	case 'n':
+		without_mitosis = true;
+		return -1;
+	case 'p':
+		test_policy = optarg;
+		return -1;
+	case 'v':
+		verbose = true;
+		return -1;
+	case 'T':
+		slowness = atoi(optarg);
+		return slowness ? -1 : 2;
+	case 'o':
+		return change_setting(optarg) ? -1 : 2;
+	case 'h':
+		usage(stdout);
+		return 0;
+	default:
+		usage(stderr);
+		return 2;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int option, status;
+
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return 1;
+	if (argc > 2 && !strcmp(argv[1], "--exec") && on_exec) {
+		without_mitosis = !strcmp(argv[2], "-n");
+		return on_exec(argc - 3, argv + 3);
+	}
+	while ((option = getopt(argc, argv, "lnvp:T:o:h")) != -1) {
+		status = parse_option(option, argv + optind);
+		if (status >= 0)
+			return status;
+	}
+	return run_tests(argv + optind);
+}

@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * When memory is short: a node that is full, a cgroup at its limit. The program goes on, the
+ * kernel counts what it could not do, and makes up for it when memory returns.
+ */
+#include <linux/mempolicy.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "mitosis_test.h"
+
+SETTING(tables, 400, "page tables that the program needs while a node is full")
+
+#define REPAIR_SECONDS	10
+
+/* A full node */
+
+static long free_pages(int node)
+{
+	char path[96];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/vmstat", node);
+	return read_field(path, "nr_free_pages");
+}
+
+/* Return what the kernel keeps back on a node for requests that cannot wait. */
+static long reserved_pages(int node)
+{
+	FILE *file = fopen("/proc/zoneinfo", "re");
+	char line[256];
+	int seen = -1;
+	long sum = 0, min;
+
+	check(file);
+	while (fgets(line, sizeof(line), file)) {
+		sscanf(line, "Node %d, zone", &seen);
+		if (seen == node && sscanf(line, " min %ld", &min) == 1)
+			sum += min;
+	}
+	fclose(file);
+	return sum;
+}
+
+/* Keep a node full until killed: eat what is free above the reserve, a few pages at a time. */
+static void eat(int node, int *stage)
+{
+	long floor = reserved_pages(node) + 32, idle = 0;
+	size_t room = (free_pages(node) + 65536) * PAGE, used = 0;
+	unsigned long mask[16] = { 0 };
+	char *p = map_anon(room, PAGE);
+
+	mask[node / 64] |= 1UL << node % 64;
+	check_ok(syscall(SYS_set_mempolicy, MPOL_BIND, mask, 8 * sizeof(mask)));
+	madvise(p, room, MADV_NOHUGEPAGE);
+	for (;;) {
+		long pages = (free_pages(node) - floor) / 2;
+
+		for (; pages > 0 && used < room; pages--, used += PAGE) {
+			p[used] = 1;
+			idle = 0;
+		}
+		usleep(1000);
+		if (++idle == 100)
+			set_stage(stage, 1);
+	}
+}
+
+static pid_t fill_node(int node)
+{
+	int *stage = new_stage();
+	pid_t pid = check_ok(fork());
+
+	if (!pid) {
+		set_policy(SELF, "none");
+		eat(node, stage);
+	}
+	await_stage(stage, 1);
+	note("node %d is full: %ld pages free, %ld kept back", node, free_pages(node),
+	     reserved_pages(node));
+	return pid;
+}
+
+static void empty_node(pid_t eater)
+{
+	check_ok(kill(eater, SIGKILL));
+	check_eq(waitpid(eater, NULL, 0), eater);
+}
+
+static int last_node(void)
+{
+	need_nodes(2);
+	return full_nodes()->id[full_nodes()->nr - 1];
+}
+
+static char *touch_sparsely(void)
+{
+	char *p = map_anon(tables.value * PMD_SIZE, PMD_SIZE);
+	int writer = member_far_from(last_node());
+
+	for (long i = 0; i < tables.value; i++)
+		fill_by(writer, p + i * PMD_SIZE, PAGE, i);
+	return p;
+}
+
+static void expect_touched(char *p)
+{
+	for (long i = 0; i < tables.value; i += 13)
+		expect_filled(p + i * PMD_SIZE, PAGE, i);
+}
+
+static long own_fallbacks(void)
+{
+	struct pgtables tables_now = read_pgtables(SELF);
+
+	free_pgtables(&tables_now);
+	return tables_now.fallbacks;
+}
+
+/* The program does nothing meanwhile. */
+static void expect_repair(pid_t eater)
+{
+	long repairs = read_number("/sys/kernel/mm/mitosis/repairs");
+	double start;
+
+	empty_node(eater);
+	start = now();
+	if (!wait_until(!verify(SELF).nonlocal, REPAIR_SECONDS))
+		fail("%ld tables still lie elsewhere %d s after memory has returned",
+		     verify(SELF).nonlocal, REPAIR_SECONDS);
+	note("repaired in %.1f s", now() - start);
+	check(read_number("/sys/kernel/mm/mitosis/repairs") > repairs);
+}
+
+static void need_mitosis(void)
+{
+	if (without_mitosis)
+		skip("is about replicas");
+}
+
+TEST(full_node, .timeout = 180)
+{
+	long before, counted;
+	pid_t eater;
+	char *p;
+
+	need_mitosis();
+	must_set_policy(SELF, "replicate all");
+	before = own_fallbacks();
+	counted = read_number("/sys/kernel/mm/mitosis/fallbacks");
+	eater = fill_node(last_node());
+	p = touch_sparsely();
+	expect_touched(p);
+	if (!verify(SELF).nonlocal)
+		skip("the node could not be kept full");
+	check_eq(verify(SELF).mismatches, 0);
+	check(own_fallbacks() > before);
+	check(read_number("/sys/kernel/mm/mitosis/fallbacks") > counted);
+	expect_repair(eater);
+	expect_touched(p);
+}
+
+TEST(full_node_live_switch, .timeout = 180)
+{
+	pid_t eater;
+	char *p;
+
+	need_mitosis();
+	must_set_policy(SELF, "none");
+	p = touch_sparsely();
+	eater = fill_node(last_node());
+	must_set_policy(SELF, "replicate all");
+	if (!verify(SELF).nonlocal)
+		skip("the node could not be kept full");
+	check_eq(verify(SELF).mismatches, 0);
+	expect_touched(p);
+	expect_repair(eater);
+	expect_touched(p);
+}
+
+TEST(full_node_bind, .timeout = 180)
+{
+	char policy[32];
+	pid_t eater;
+	char *p;
+
+	need_mitosis();
+	must_set_policy(SELF, "none");
+	p = touch_sparsely();
+	eater = fill_node(last_node());
+	snprintf(policy, sizeof(policy), "bind %d", last_node());
+	must_set_policy(SELF, policy);
+	if (!verify(SELF).nonlocal)
+		skip("the node could not be kept full");
+	check(own_fallbacks() > 0);
+	expect_touched(p);
+	expect_repair(eater);
+	expect_touched(p);
+}
+
+/* A cgroup at its limit */
+
+struct load {
+	const char *policy;
+	size_t sparse;		/* pages that need a page table each */
+	size_t dense;		/* bytes after that */
+	char group[128];
+};
+
+static void carry(const struct load *load)
+{
+	char *p, *q;
+
+	check_eq(set_cgroup(load->group, "cgroup.procs", "0"), 0);
+	must_set_policy(SELF, load->policy);
+	p = map_anon(load->sparse * PMD_SIZE, PMD_SIZE);
+	q = map_anon(load->dense + PAGE, PAGE);
+	madvise(p, load->sparse * PMD_SIZE, MADV_NOHUGEPAGE);
+	madvise(q, load->dense, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < load->sparse; i++)
+		fill_here(p + i * PMD_SIZE, PAGE, i);
+	fill_here(q, load->dense, 1);
+	for (size_t i = 0; i < load->sparse; i++)
+		check(filled_here(p + i * PMD_SIZE, PAGE, i));
+	check(filled_here(q, load->dense, 1));
+	if (strcmp(load->policy, "none"))
+		check_eq(verify(SELF).mismatches, 0);
+}
+
+/* Run a load in a cgroup with a limit in bytes (0: none); return whether it lived. */
+static bool run_load(struct load *load, const char *policy, long limit)
+{
+	char text[32];
+	int status;
+	pid_t pid;
+
+	load->policy = policy;
+	if (limit) {
+		snprintf(text, sizeof(text), "%ld", limit);
+		check_eq(set_cgroup(load->group, "memory.max", text), 0);
+	}
+	pid = check_ok(fork());
+	if (!pid) {
+		carry(load);
+		_exit(0);
+	}
+	check_eq(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status))
+		_exit(WEXITSTATUS(status));
+	return WIFEXITED(status);
+}
+
+static long read_peak(const struct load *load)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/memory.peak", load->group);
+	return read_number(path);
+}
+
+static struct load new_load(size_t sparse, size_t dense)
+{
+	struct load load = { .sparse = sparse, .dense = dense };
+
+	need_mitosis();
+	need_nodes(2);
+	need_cgroup(load.group, sizeof(load.group));
+	set_cgroup(load.group, "memory.swap.max", "0");
+	return load;
+}
+
+/*
+ * The limit is what the program needs at most without replicas. To show that the limit is tight,
+ * the program must not run with less.
+ */
+static void check_fits(struct load *load)
+{
+	long peak, limit;
+
+	check(run_load(load, "none", 0));
+	peak = read_peak(load);
+	check(peak > 0);
+	limit = peak + 512 * 1024;
+	if (run_load(load, "none", peak / 4 * 3))
+		skip("the program needs less than it was measured to need");
+	check(run_load(load, "none", limit));
+	note("fits into %ld KB without replicas", limit / 1024);
+	if (!run_load(load, "replicate all", limit))
+		fail("with replicas the program is killed for its memory");
+}
+
+/* Half of the memory is page tables: copies find no room from the start. */
+TEST(cgroup_without_room, .timeout = 120)
+{
+	struct load load = new_load(1000, 0);
+
+	check_fits(&load);
+}
+
+/* Copies have room at first and must give way later. */
+TEST(cgroup_takes_room_back, .timeout = 120)
+{
+	struct load load = new_load(500, 12 * MB);
+
+	check_fits(&load);
+}
+
+/* Replicas are charged to the process's own group. */
+TEST(charged_to_own_group)
+{
+	char group[128], path[256];
+	long before;
+
+	need_mitosis();
+	need_nodes(2);
+	need_cgroup(group, sizeof(group));
+	check_eq(set_cgroup(group, "cgroup.procs", "0"), 0);
+	must_set_policy(SELF, "none");
+	touch_sparsely();
+	snprintf(path, sizeof(path), "%s/memory.stat", group);
+	before = read_field(path, "pagetables");
+	must_set_policy(SELF, "replicate all");
+	if (!wait_until(read_field(path, "pagetables") >=
+			before + (full_nodes()->nr - 1) * tables.value * (long)PAGE, 5))
+		fail("the group had %ld bytes of page tables before, with replicas %ld", before,
+		     read_field(path, "pagetables"));
+	check_eq(write_file("/sys/fs/cgroup/cgroup.procs", "0"), 0);
+}

@@ -1,0 +1,652 @@
+// SPDX-License-Identifier: GPL-2.0
+/* /proc/PID/pgtable_policy and /sys/kernel/mm/mitosis/: requests, errors, rights, inheritance. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "mitosis_test.h"
+
+#define NOBODY	65534
+#define SYSTEM	"/sys/kernel/mm/mitosis/"
+
+SETTING(races, 100, "processes that end while their policy is set")
+
+static void need_mitosis(void)
+{
+	if (without_mitosis)
+		skip("is about policies");
+}
+
+static void list_of_full_nodes(char *text)
+{
+	const struct nodes *full = full_nodes();
+
+	for (int i = 0; i < full->nr; i++) {
+		int last = i;
+
+		while (last + 1 < full->nr && full->id[last + 1] == full->id[last] + 1)
+			last++;
+		text += sprintf(text, "%s%d", i ? "," : "", full->id[i]);
+		if (last > i)
+			text += sprintf(text, "-%d", full->id[last]);
+		i = last;
+	}
+}
+
+/* Return what 'replicate all' is read back as. */
+static const char *all_nodes(void)
+{
+	static char text[4096] = "replicate ";
+
+	list_of_full_nodes(text + strlen("replicate "));
+	return text;
+}
+
+static void expect_effective(const char *expected)
+{
+	struct pgtables tables = read_pgtables(SELF);
+
+	if (strcmp(tables.effective, expected))
+		fail("in force is '%s', not '%s'", tables.effective, expected);
+	free_pgtables(&tables);
+}
+
+/* What was set is read back, and in force. */
+TEST(read_back, .bare = true)
+{
+	char bind[32], one[32];
+	const char *all = all_nodes();
+	int node = full_nodes()->id[full_nodes()->nr - 1];
+
+	need_mitosis();
+	snprintf(bind, sizeof(bind), "bind %d", node);
+	snprintf(one, sizeof(one), "replicate %d", node);
+	expect_policy(SELF, "default");
+	for (int round = 0; round < 2; round++) {
+		must_set_policy(SELF, all);
+		expect_policy(SELF, all);
+		expect_effective(all);
+		must_set_policy(SELF, bind);
+		expect_policy(SELF, bind);
+		expect_effective(bind);
+		must_set_policy(SELF, one);
+		expect_policy(SELF, one);
+		expect_effective(one);
+		must_set_policy(SELF, "none");
+		expect_policy(SELF, "none");
+		expect_effective("none");
+		must_set_policy(SELF, "default");
+		expect_policy(SELF, "default");
+	}
+}
+
+TEST(newline_is_optional, .bare = true)
+{
+	need_mitosis();
+	must_set_policy(SELF, "none\n");
+	expect_policy(SELF, "none");
+	must_set_policy(SELF, "replicate all\n");
+	expect_effective(all_nodes());
+}
+
+/* Errors. Nothing is changed by a request that is refused. */
+
+static int write_bytes(const char *bytes, size_t length)
+{
+	int fd = check_ok(open("/proc/self/pgtable_policy", O_WRONLY | O_CLOEXEC)), error = 0;
+
+	if (write(fd, bytes, length) < 0)
+		error = errno;
+	close(fd);
+	return error;
+}
+
+static void expect_error(const char *bytes, size_t length, int expected)
+{
+	char before[4096];
+	int error;
+
+	get_policy(SELF, before, sizeof(before));
+	error = write_bytes(bytes, length);
+	if (error != expected)
+		fail("'%.40s' gives '%s', not '%s'", bytes, strerror(error), strerror(expected));
+	expect_policy(SELF, before);
+	check_tables(SELF);
+}
+
+static void expect_all_errors(void)
+{
+	static const char * const malformed[] = {
+		"\n", " ", "x", "bogus", "NONE", "nonee", "none x", "none 0", "default 0", "defaults",
+		"bind", "bind ", "bind x", "bind -1", "bind 0-1", "bind 0 1", "bind 0x0", "bind 99999",
+		"bind 4294967296", "bind all", "replicate", "replicate ", "replicate x", "replicate 0-",
+		"replicate -", "replicate 3-1", "replicate 0 1", "replicate 99999", "replicate 0-99999",
+		"replicate 0;1", "replicate", "replicate all all", "replicateall", "none\nnone\n",
+		"none\nreplicate all", "\nnone",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(malformed); i++)
+		expect_error(malformed[i], strlen(malformed[i]), EINVAL);
+	expect_error("none\0none", 9, EINVAL);
+	expect_error("none\0", 5, EINVAL);
+}
+
+TEST(malformed)
+{
+	need_mitosis();
+	expect_all_errors();
+}
+
+TEST(malformed_by_default, .bare = true)
+{
+	need_mitosis();
+	expect_all_errors();
+	expect_policy(SELF, "default");
+}
+
+TEST(overlong_line)
+{
+	static char line[8192];
+	int length;
+
+	need_mitosis();
+	memset(line, 'x', sizeof(line));
+	expect_error(line, 4096, E2BIG);
+	expect_error(line, sizeof(line), E2BIG);
+	expect_error(line, 4095, EINVAL);
+	/* The longest valid line. */
+	length = sprintf(line, "replicate %d", full_nodes()->id[0]);
+	while (length + 2 < 4095)
+		length += sprintf(line + length, ",%d", full_nodes()->id[0] % 10);
+	check_eq(write_bytes(line, length), 0);
+	memset(line + length, ' ', sizeof(line) - length);
+	expect_error(line, 4096, E2BIG);
+}
+
+TEST(node_that_is_not_there)
+{
+	char text[64];
+	int node = 0;
+
+	need_mitosis();
+	for (; node < 64; node++) {
+		snprintf(text, sizeof(text), "/sys/devices/system/node/node%d", node);
+		if (!exists(text))
+			break;
+	}
+	if (node == 64)
+		skip("64 nodes are there");
+	snprintf(text, sizeof(text), "bind %d", node);
+	expect_error(text, strlen(text), ENODEV);
+	snprintf(text, sizeof(text), "replicate %d,%d", full_nodes()->id[0], node);
+	expect_error(text, strlen(text), ENODEV);
+}
+
+/* A node without memory or CPUs cannot be the only one. */
+TEST(node_that_is_not_full)
+{
+	char text[64], online[4096];
+	struct nodes nodes;
+	int node = -1;
+
+	need_mitosis();
+	check(read_file("/sys/devices/system/node/online", online, sizeof(online)) > 0);
+	nodes = parse_nodes(online);
+	for (int i = 0; i < nodes.nr; i++)
+		if (!has_node(full_nodes(), nodes.id[i]))
+			node = nodes.id[i];
+	if (node < 0)
+		skip("all nodes have CPUs and memory");
+	snprintf(text, sizeof(text), "replicate %d", node);
+	expect_error(text, strlen(text), ENODEV);
+	snprintf(text, sizeof(text), "replicate %d,%d", full_nodes()->id[0], node);
+	must_set_policy(SELF, text);
+	snprintf(text, sizeof(text), "replicate %d", full_nodes()->id[0]);
+	expect_effective(text);
+}
+
+/* Rights */
+
+/* Become an ordinary user whose files in /proc are its own, as after an exec. */
+static void become(uid_t uid)
+{
+	check_ok(setresgid(uid, uid, uid));
+	check_ok(setresuid(uid, uid, uid));
+	check_ok(prctl(PR_SET_DUMPABLE, 1));
+}
+
+static int run_in_child(void (*run)(void *arg), void *arg)
+{
+	pid_t pid = check_ok(fork());
+	int status;
+
+	if (!pid) {
+		run(arg);
+		_exit(0);
+	}
+	check_eq(waitpid(pid, &status, 0), pid);
+	check(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void set_own_as_nobody(void *arg)
+{
+	(void)arg;
+	become(NOBODY);
+	must_set_policy(SELF, "replicate all");
+	must_set_policy(SELF, "none");
+	expect_policy(SELF, "none");
+}
+
+TEST(user_may_steer_own_process)
+{
+	need_mitosis();
+	check_eq(run_in_child(set_own_as_nobody, NULL), 0);
+}
+
+static void open_others_as_nobody(void *arg)
+{
+	char path[64];
+
+	become(NOBODY);
+	snprintf(path, sizeof(path), "/proc/%d/pgtable_policy", *(pid_t *)arg);
+	check(open(path, O_WRONLY) < 0);
+	check_eq(errno, EACCES);
+	check(open(path, O_RDWR) < 0);
+	check_eq(errno, EACCES);
+	snprintf(path, sizeof(path), "/proc/%d/numa_pgtables", *(pid_t *)arg);
+	check(open(path, O_RDONLY) < 0);
+	check_eq(errno, EACCES);
+}
+
+TEST(user_may_not_steer_others)
+{
+	pid_t self = getpid();
+	char before[4096];
+
+	need_mitosis();
+	get_policy(SELF, before, sizeof(before));
+	check_eq(run_in_child(open_others_as_nobody, &self), 0);
+	expect_policy(SELF, before);
+}
+
+static void steer_sibling_as_nobody(void *arg)
+{
+	become(NOBODY);
+	must_set_policy(*(pid_t *)arg, "replicate all");
+	expect_policy(*(pid_t *)arg, all_nodes());
+}
+
+static pid_t start_sleeper(uid_t uid)
+{
+	int *stage = new_stage();
+	pid_t pid = check_ok(fork());
+
+	if (!pid) {
+		if (uid)
+			become(uid);
+		set_stage(stage, 1);
+		for (;;)
+			pause();
+	}
+	await_stage(stage, 1);
+	return pid;
+}
+
+static void end_sleeper(pid_t pid)
+{
+	check_ok(kill(pid, SIGKILL));
+	check_eq(waitpid(pid, NULL, 0), pid);
+}
+
+TEST(user_may_steer_other_process_of_own)
+{
+	pid_t pid;
+
+	need_mitosis();
+	pid = start_sleeper(NOBODY);
+	check_eq(run_in_child(steer_sibling_as_nobody, &pid), 0);
+	check_tables(pid);
+	end_sleeper(pid);
+}
+
+/* The opener's rights count, not those of whoever holds the descriptor later. */
+static void write_inherited_as_nobody(void *arg)
+{
+	become(NOBODY);
+	check_eq(write(*(int *)arg, "none", 4), 4);
+}
+
+TEST(rights_are_checked_at_open)
+{
+	pid_t pid;
+	char path[64];
+	int fd;
+
+	need_mitosis();
+	pid = start_sleeper(0);
+	snprintf(path, sizeof(path), "/proc/%d/pgtable_policy", (int)pid);
+	fd = check_ok(open(path, O_WRONLY));
+	check_eq(run_in_child(write_inherited_as_nobody, &fd), 0);
+	expect_policy(pid, "none");
+	end_sleeper(pid);
+}
+
+/* Descriptors that outlive what they were opened for */
+
+TEST(descriptor_after_exit)
+{
+	pid_t pid;
+	char path[64];
+	int fd;
+
+	need_mitosis();
+	pid = start_sleeper(0);
+	snprintf(path, sizeof(path), "/proc/%d/pgtable_policy", (int)pid);
+	fd = check_ok(open(path, O_RDWR));
+	end_sleeper(pid);
+	check(write(fd, "none", 4) < 0);
+	check_eq(errno, ESRCH);
+	check(set_policy(pid, "none") != 0);
+}
+
+/* After exec: --exec stale FD tries a descriptor of the program before. */
+static int try_stale_descriptor(int fd)
+{
+	check(write(fd, "replicate all", 13) < 0);
+	check_eq(errno, ESRCH);
+	expect_policy(SELF, "none");
+	return 0;
+}
+
+static void exec_with_descriptor(void *arg)
+{
+	char number[16];
+	int fd;
+
+	(void)arg;
+	must_set_policy(SELF, "none");
+	fd = check_ok(open("/proc/self/pgtable_policy", O_WRONLY));
+	snprintf(number, sizeof(number), "%d", fd);
+	fail("exec: %s", strerror(exec_self("stale", number)));
+}
+
+TEST(descriptor_across_exec)
+{
+	need_mitosis();
+	check_eq(run_in_child(exec_with_descriptor, NULL), 0);
+}
+
+/* An exec that gains privilege drops the policy. */
+
+static void copy_self(const char *path)
+{
+	int from = check_ok(open("/proc/self/exe", O_RDONLY));
+	int to = check_ok(open(path, O_WRONLY | O_CREAT | O_EXCL, 0755));
+	struct stat info;
+
+	check_ok(fstat(from, &info));
+	check_eq(sendfile(to, from, NULL, info.st_size), info.st_size);
+	check_ok(fchmod(to, 04755));
+	close(to);
+	close(from);
+}
+
+static void exec_as_nobody(void *arg)
+{
+	become(NOBODY);
+	must_set_policy(SELF, "replicate all");
+	execl(arg, "policy", "--exec", "-m", "privileged", "", NULL);
+	fail("exec %s: %s", (char *)arg, strerror(errno));
+}
+
+TEST(setuid_exec_drops_policy)
+{
+	char place[] = "/tmp/mitosis-XXXXXX", path[64];
+	int status;
+
+	need_mitosis();
+	check(mkdtemp(place));
+	check_ok(chmod(place, 0755));
+	snprintf(path, sizeof(path), "%s/setuid", place);
+	copy_self(path);
+	status = run_in_child(exec_as_nobody, path);
+	unlink(path);
+	rmdir(place);
+	if (status == 99)
+		skip("/tmp gives no privilege to set-uid programs");
+	check_eq(status, 0);
+}
+
+static int expect_dropped(void)
+{
+	if (geteuid())
+		return 99;
+	expect_policy(SELF, "default");
+	return 0;
+}
+
+static int after_exec(int argc, char **argv)
+{
+	check(argc == 2);
+	if (!strcmp(argv[0], "stale"))
+		return try_stale_descriptor(atoi(argv[1]));
+	if (!strcmp(argv[0], "privileged"))
+		return expect_dropped();
+	expect_policy(SELF, argv[1]);
+	return 0;
+}
+
+static void __attribute__((constructor)) set_exec_handler(void)
+{
+	on_exec = after_exec;
+}
+
+/* Inheritance */
+
+static void expect_same(void *arg)
+{
+	expect_policy(SELF, arg);
+}
+
+static void exec_and_expect_same(void *arg)
+{
+	fail("exec: %s", strerror(exec_self("same", arg)));
+}
+
+TEST(inherited_by_fork_and_exec, .bare = true)
+{
+	char policies[4][4096] = { "default", "none", "", "" };
+
+	need_mitosis();
+	snprintf(policies[2], sizeof(policies[2]), "bind %d", full_nodes()->id[0]);
+	strcpy(policies[3], all_nodes());
+	for (size_t i = 0; i < ARRAY_SIZE(policies); i++) {
+		must_set_policy(SELF, policies[i]);
+		check_eq(run_in_child(expect_same, policies[i]), 0);
+		check_eq(run_in_child(exec_and_expect_same, policies[i]), 0);
+	}
+}
+
+/* cpusets */
+
+static void need_cpuset(char *group, size_t size, const char *mems)
+{
+	need_nodes(2);
+	need_cgroup(group, size);
+	if (set_cgroup(group, "cpuset.mems", mems))
+		skip("no cpuset controller for cgroups");
+	check_eq(set_cgroup(group, "cgroup.procs", "0"), 0);
+}
+
+static void leave_cgroup(void)
+{
+	check_eq(write_file("/sys/fs/cgroup/cgroup.procs", "0"), 0);
+}
+
+static bool in_force(const char *policy)
+{
+	struct pgtables tables = read_pgtables(SELF);
+	bool same = !strcmp(tables.effective, policy);
+
+	free_pgtables(&tables);
+	return same;
+}
+
+TEST(cpuset_limits_nodes)
+{
+	int first = full_nodes()->id[0], last = full_nodes()->id[full_nodes()->nr - 1];
+	char group[128], text[64], mems[4096];
+
+	need_mitosis();
+	snprintf(text, sizeof(text), "%d", first);
+	need_cpuset(group, sizeof(group), text);
+	snprintf(text, sizeof(text), "bind %d", last);
+	expect_error(text, strlen(text), EPERM);
+	snprintf(text, sizeof(text), "replicate %d,%d", first, last);
+	expect_error(text, strlen(text), EPERM);
+	must_set_policy(SELF, "replicate all");
+	snprintf(text, sizeof(text), "replicate %d", first);
+	expect_effective(text);
+	/* A larger cpuset lets more of 'all' come into force. */
+	list_of_full_nodes(mems);
+	check_eq(set_cgroup(group, "cpuset.mems", mems), 0);
+	if (!wait_until(in_force(all_nodes()), 10))
+		fail("the policy does not follow the cpuset");
+	check_tables(SELF);
+	leave_cgroup();
+}
+
+/* The system's policy */
+
+static void expect_refused_by_system(const char *text)
+{
+	char before[4096], after[4096];
+
+	check(read_file(SYSTEM "policy", before, sizeof(before)) > 0);
+	check_eq(write_file(SYSTEM "policy", text), EINVAL);
+	check(read_file(SYSTEM "policy", after, sizeof(after)) > 0);
+	check(!strcmp(before, after));
+}
+
+static void expect_system_policy(void *arg)
+{
+	(void)arg;
+	crew_start();
+	expect_policy(SELF, "default");
+	expect_effective(all_nodes());
+	check_roots();
+	check_tables(SELF);
+}
+
+TEST(system_policy, .bare = true, .timeout = 180)
+{
+	need_mitosis();
+	set_knob(SYSTEM "policy", "replicate all");
+	if (!wait_until(in_force(all_nodes()), 30))
+		fail("30 s after the system's policy has changed it is not in force here");
+	check_eq(run_in_child(expect_system_policy, NULL), 0);
+	check_tables(SELF);
+	must_set_policy(SELF, "none");
+	expect_effective("none");
+	must_set_policy(SELF, "default");
+	expect_effective(all_nodes());
+	check_eq(write_file(SYSTEM "policy", "none"), 0);
+	if (!wait_until(in_force("none"), 30))
+		fail("30 s after the system's policy has gone it still is in force here");
+	check_eq(verify(SELF).copies, 0);
+}
+
+TEST(system_policy_malformed, .bare = true)
+{
+	static const char * const malformed[] = { "default", "bogus", "bind", "replicate", "replicate x" };
+
+	need_mitosis();
+	for (size_t i = 0; i < ARRAY_SIZE(malformed); i++)
+		expect_refused_by_system(malformed[i]);
+}
+
+TEST(system_counters)
+{
+	static const char * const files[] = {
+		"active", "processes", "replica_bytes", "grown", "shrunk", "fallbacks", "repairs",
+	};
+	char path[128];
+
+	need_mitosis();
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), SYSTEM "%s", files[i]);
+		check(read_number(path) >= 0);
+		check(write_file(path, "1") != 0);
+	}
+	check_eq(read_number(SYSTEM "active"), 1);
+	check(read_number(SYSTEM "processes") >= 1);
+}
+
+/* Races */
+
+static void switch_other(const struct member *member, void *arg)
+{
+	pid_t pid = *(pid_t *)arg;
+	int error;
+
+	do
+		error = set_policy(pid, member->index % 2 ? "none" : "replicate all");
+	while (!error);
+	if (error != ESRCH && error != ENOENT && error != EACCES)
+		fail("setting the policy of a process that ends: %s", strerror(error));
+}
+
+/* All nodes set the policy of a process that maps, unmaps and ends. */
+TEST(writers_and_exit, .timeout = 120)
+{
+	need_mitosis();
+	for (long i = 0; i < races.value; i++) {
+		static pid_t pid;
+
+		pid = check_ok(fork());
+		if (!pid) {
+			for (int j = 0; j < 20; j++) {
+				char *p = map_anon(MB, PAGE);
+
+				fill_here(p, MB / 8, j);
+				if (!filled_here(p, MB / 8, j))
+					_exit(1);
+				unmap(p, MB);
+			}
+			_exit(0);
+		}
+		crew_begin(switch_other, &pid);
+		end_child(pid);
+		crew_end();
+	}
+}
+
+static void alternate(const struct member *member, void *arg)
+{
+	for (int i = 0; i < 30; i++)
+		must_set_policy(*(pid_t *)arg, (i + member->index) % 2 ? "none" : "replicate all");
+}
+
+TEST(two_writers)
+{
+	char policy[4096];
+	pid_t pid;
+
+	need_mitosis();
+	pid = start_sleeper(0);
+	on_all(alternate, &pid);
+	get_policy(pid, policy, sizeof(policy));
+	check(!strcmp(policy, "none") || !strcmp(policy, all_nodes()));
+	check_tables(pid);
+	end_sleeper(pid);
+}
+
+TEST(kernel_threads_have_none)
+{
+	need_mitosis();
+	check(set_policy(2, "none") != 0);
+}
