@@ -26,7 +26,7 @@ struct options {
 	size_t input_count;
 	double interval;
 	uint64_t count;		/* 0: until the process ends */
-	const char *trees;
+	const char *trees, *output;
 	struct style style;
 	bool json;
 };
@@ -47,7 +47,7 @@ static void help(void)
 	      " -o, --output COLUMNS  plain rows with these columns\n"
 	      " -J, --json            one JSON document a dump\n"
 	      " -h, --help            this help\n", stdout);
-	picture_help();
+	table_help(picture_columns);
 	exit(EXIT_SUCCESS);
 }
 
@@ -112,7 +112,7 @@ static void take_option(struct options *options, int option, char *argument)
 		options->style.width = parse_width(argument);
 		break;
 	case 'o':
-		options->style.columns = argument;
+		options->output = argument;
 		break;
 	case 'J':
 		options->json = true;
@@ -170,6 +170,8 @@ static void parse(int argc, char **argv, struct options *options)
 		options->style.width = terminal_width();
 	options->style.changes = options->interval > 0 || options->input_count > 1;
 	validate(options);
+	table_init(&options->style.table, picture_columns, options->output, true);
+	options->style.table.exact = options->style.exact;
 }
 
 /* The trees to print are named among the nodes of the capture. */
@@ -196,7 +198,7 @@ static int print_picture(const struct options *options, struct picture *picture)
 		return EXIT_FAILURE;
 	if (options->json)
 		picture_print_json(picture, style);
-	else if (style->columns)
+	else if (options->output)
 		picture_print_rows(picture, style);
 	else
 		picture_print_text(picture, style);
@@ -374,6 +376,7 @@ int command_dump(int argc, char **argv)
 
 	parse(argc, argv, &options);
 	status = options.input_count ? dump_inputs(&options) : dump_process(&options);
+	table_free(&options.style.table);
 	free(options.inputs);
 	free(options.pids.pid);
 	return status;

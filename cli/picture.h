@@ -7,6 +7,7 @@
 #include <sys/types.h>
 #include <time.h>
 #include "capture.h"
+#include "table.h"
 
 struct picture {
 	const struct capture *now, *before;	/* before: NULL for the first */
@@ -18,7 +19,7 @@ struct picture {
 };
 
 struct style {
-	const char *columns;	/* of plain rows */
+	struct table table;	/* of plain rows, and of those in JSON */
 	bool exact;
 	bool changes;		/* keep room for (+added, -removed) */
 	int width;
@@ -27,6 +28,7 @@ struct style {
 void picture_print_text(const struct picture *picture, const struct style *style);
 void picture_print_rows(const struct picture *picture, const struct style *style);
 void picture_print_json(const struct picture *picture, const struct style *style);
-void picture_help(void);	/* the columns of plain rows */
+
+extern const struct column picture_columns[];
 
 #endif

@@ -186,6 +186,11 @@ void pids_parse_all(struct pids *pids, char **text)
 		pids_parse(pids, *text);
 }
 
+static int compare_pids(const void *one, const void *other)
+{
+	return *(const pid_t *)one - *(const pid_t *)other;
+}
+
 void pids_running(struct pids *pids)
 {
 	char *path = xformat("%s/proc", sysroot);
@@ -201,6 +206,8 @@ void pids_running(struct pids *pids)
 	}
 	closedir(dir);
 	free(path);
+	if (pids->count)
+		qsort(pids->pid, pids->count, sizeof(*pids->pid), compare_pids);
 }
 
 int explain_unsupported(void)

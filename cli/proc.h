@@ -32,7 +32,7 @@ void system_nodes(const char *state, struct nodes *nodes);
 void pids_add(struct pids *pids, pid_t pid);
 void pids_parse(struct pids *pids, const char *text);
 void pids_parse_all(struct pids *pids, char **text);
-void pids_running(struct pids *pids);
+void pids_running(struct pids *pids);	/* ascending */
 
 #define PROCESS_TEXT	32
 const char *process_text(char *buf, pid_t pid);

@@ -2,7 +2,6 @@
 /* A picture as plain rows and as JSON. */
 #include "json.h"
 #include "picture.h"
-#include "table.h"
 #include "util.h"
 
 struct row {
@@ -14,7 +13,7 @@ struct row {
 #define COLUMN(name, help, type, member) \
 	{ name, help, type, offsetof(struct row, member), false }
 
-static const struct column columns[] = {
+const struct column picture_columns[] = {
 	COLUMN("TREE", "primary, or the node whose CPUs walk it", VALUE_TEXT, tree),
 	COLUMN("LEVEL", "1 is the level that maps 4 KB pages", VALUE_COUNT, level),
 	COLUMN("NODE", "where the tables lie", VALUE_COUNT, node),
@@ -73,15 +72,12 @@ static void free_rows(struct row *rows, size_t count)
 	free(rows);
 }
 
-static void print_json_rows(const struct picture *picture, const char *output)
+static void print_json_rows(const struct picture *picture, const struct table *table)
 {
-	struct table table;
 	size_t count;
 	struct row *rows = make_rows(picture, NULL, &count);
 
-	table_init(&table, columns, output, true);
-	table_json_rows(&table, "tables", rows, count, sizeof(*rows));
-	table_free(&table);
+	table_json_rows(table, "tables", rows, count, sizeof(*rows));
 	free_rows(rows, count);
 }
 
@@ -145,7 +141,7 @@ void picture_print_json(const struct picture *picture, const struct style *style
 {
 	json_begin();
 	print_json_head(picture);
-	print_json_rows(picture, style->columns);
+	print_json_rows(picture, &style->table);
 	print_json_pages(picture->now);
 	print_json_shares(picture->now);
 	json_end();
@@ -153,18 +149,9 @@ void picture_print_json(const struct picture *picture, const struct style *style
 
 void picture_print_rows(const struct picture *picture, const struct style *style)
 {
-	struct table table;
 	size_t count;
 	struct row *rows = make_rows(picture, &picture->trees, &count);
 
-	table_init(&table, columns, style->columns, true);
-	table.exact = style->exact;
-	table_print(&table, rows, count, sizeof(*rows));
-	table_free(&table);
+	table_print(&style->table, rows, count, sizeof(*rows));
 	free_rows(rows, count);
-}
-
-void picture_help(void)
-{
-	table_help(columns);
 }

@@ -103,7 +103,7 @@ static int set_all(const struct policy_request *request, const struct pids *pids
 	}
 	if (i == pids->count)
 		return status;
-	warnx("interrupted: %zu of %zu processes were not changed", pids->count - i,
+	warnx("interrupted: %zu of %zu processes were not reached", pids->count - i,
 	      pids->count);
 	return EXIT_FAILURE;
 }

@@ -176,21 +176,17 @@ static int show_running(struct list *list, bool all)
 	return status;
 }
 
-static void print(const struct listing *options, const struct list *list)
+static void print(const struct listing *options, const struct table *table,
+		  const struct list *list)
 {
-	struct table table;
-
-	table_init(&table, columns, options->output, options->verbose || options->json);
-	table.exact = options->verbose;
 	if (options->json) {
 		json_begin();
-		table_json_rows(&table, "processes", list->shown, list->count,
+		table_json_rows(table, "processes", list->shown, list->count,
 				sizeof(*list->shown));
 		json_end();
 	} else {
-		table_print(&table, list->shown, list->count, sizeof(*list->shown));
+		table_print(table, list->shown, list->count, sizeof(*list->shown));
 	}
-	table_free(&table);
 }
 
 static void free_list(struct list *list)
@@ -210,20 +206,24 @@ int command_show(int argc, char **argv)
 {
 	struct listing options = { 0 };
 	struct list list = { 0 };
+	struct table table;
 	int status;
 
 	listing_parse(&options, argc, argv, "show", help);
+	table_init(&table, columns, options.output, options.verbose || options.json);
+	table.exact = options.verbose;
 	require_support();
 	if (options.pids.count)
 		status = show_named(&list, &options.pids);
 	else
 		status = show_running(&list, options.all);
 	if (status != EXIT_UNSUPPORTED)
-		print(&options, &list);
+		print(&options, &table, &list);
 	if (list.hidden)
-		warnx("%zu processes of other users are left out: run as root to see them",
+		warnx("processes of other users that are left out: %zu; run as root to see them",
 		      list.hidden);
 	free_list(&list);
+	table_free(&table);
 	free(options.pids.pid);
 	return status;
 }

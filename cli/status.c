@@ -124,20 +124,16 @@ static void read_status(struct status *status)
 	status->repairs = read_count("repairs");
 }
 
-static void print(const struct options *options, const struct status *status)
+static void print(const struct options *options, const struct table *table,
+		  const struct status *status)
 {
-	struct table table;
-
-	table_init(&table, columns, options->output, true);
-	table.exact = options->verbose;
 	if (options->json) {
 		json_begin();
-		table_json_object(&table, "status", status);
+		table_json_object(table, "status", status);
 		json_end();
 	} else if (status->policy) {
-		table_print_fields(&table, status);
+		table_print_fields(table, status);
 	}
-	table_free(&table);
 }
 
 static int explain(const struct status *status)
@@ -157,13 +153,17 @@ int command_status(int argc, char **argv)
 {
 	struct options options = { 0 };
 	struct status status;
+	struct table table;
 	int code;
 
 	parse(argc, argv, &options);
+	table_init(&table, columns, options.output, true);
+	table.exact = options.verbose;
 	read_status(&status);
-	print(&options, &status);
+	print(&options, &table, &status);
 	code = explain(&status);
 	free(status.policy);
 	free(status.nodes);
+	table_free(&table);
 	return code;
 }

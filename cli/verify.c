@@ -254,22 +254,18 @@ static int check_running(struct list *list, bool all)
 	return status;
 }
 
-static void print(const struct listing *options, const struct list *list)
+static void print(const struct listing *options, const struct table *table,
+		  const struct list *list)
 {
-	struct table table;
-
-	table_init(&table, columns, options->output, options->verbose || options->json);
-	table.exact = options->verbose;
 	if (options->json) {
 		json_begin();
 		json_count("checked", list->total);
-		table_json_rows(&table, "processes", list->checked, list->count,
+		table_json_rows(table, "processes", list->checked, list->count,
 				sizeof(*list->checked));
 		json_end();
 	} else {
-		table_print(&table, list->checked, list->count, sizeof(*list->checked));
+		table_print(table, list->checked, list->count, sizeof(*list->checked));
 	}
-	table_free(&table);
 }
 
 static int conclude(const struct list *list, int status)
@@ -294,20 +290,24 @@ int command_verify(int argc, char **argv)
 {
 	struct listing options = { 0 };
 	struct list list = { 0 };
+	struct table table;
 	int status;
 
 	listing_parse(&options, argc, argv, "verify", help);
+	table_init(&table, columns, options.output, options.verbose || options.json);
+	table.exact = options.verbose;
 	require_support();
 	require_checker();
 	if (options.pids.count)
 		status = check_named(&list, &options.pids);
 	else
 		status = check_running(&list, options.all);
-	print(&options, &list);
+	print(&options, &table, &list);
 	status = conclude(&list, status);
 	while (list.count)
 		free_checked(&list.checked[--list.count]);
 	free(list.checked);
+	table_free(&table);
 	free(options.pids.pid);
 	return status;
 }

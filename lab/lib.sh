@@ -50,25 +50,32 @@ run() {
 	[ -n "$DRY_RUN" ] || "$@"
 }
 
-# logged LOG COMMAND...: as run(), output to LOG. Print a sign of life every
-# 15 s, the time taken, and the end of LOG when the command fails.
+# Print the last line of LOG every 15 s until killed, or until the stage has died.
+# A pipe that never ends is the clock: a sleep would outlive its shell.
+heartbeat() {
+	local log=$1 start=$SECONDS never
+	exec {never}<> <(:)
+	while read -rt 15 -u "$never" || [ -d /proc/$$ ]; do
+		printf '    %4d s  %.100s\n' $((SECONDS - start)) "$(tail -n 1 "$log")" >&2
+	done
+}
+
+# logged LOG COMMAND...: as run(), output to LOG. Print a sign of life, the time
+# taken, and the errors and the end of LOG when the command fails.
 logged() {
-	local log=$1 start=$SECONDS pid status=0
+	local log=$1 start=$SECONDS status=0 pulse
 	shift
 	show "$@"
 	[ -z "$DRY_RUN" ] || return 0
 	mkdir -p "${log%/*}"
-	"$@" >"$log" 2>&1 &
-	pid=$!
-	while [ -d "/proc/$pid" ]; do
-		sleep 0.2
-		[ $(((SECONDS - start) % 15)) -eq 0 ] && [ "$SECONDS" -ne "${beat:-$start}" ] || continue
-		local beat=$SECONDS
-		printf '    %4ds  %.100s\n' $((SECONDS - start)) "$(tail -n 1 "$log")" >&2
-	done
-	wait "$pid" || status=$?
+	: >"$log"
+	heartbeat "$log" &
+	pulse=$!
+	"$@" >"$log" 2>&1 || status=$?
+	kill "$pulse"
+	wait "$pulse" 2>/dev/null || :
 	if [ "$status" -ne 0 ]; then
-		tail -n 25 "$log" >&2
+		{ grep -E 'error:|undefined reference' "$log" | head -n 10; tail -n 10 "$log"; } >&2
 		die "'$1' failed with status $status; the whole log is ${log#"$TOP"/}"
 	fi
 	printf '    done in %d s, log %s\n' $((SECONDS - start)) "${log#"$TOP"/}" >&2

@@ -88,9 +88,17 @@ static void check_copy(struct check *check, struct mitosis_table *t,
 /* Does the table that a CPU of @nid walks lie on @nid? */
 static bool is_local(struct mitosis_mm *m, struct mitosis_table *t, int nid)
 {
-	if (ring_find(t->pt, nid, m) || table_is_shared(t->pt, t->level))
+	if (ring_find(t->pt, nid, m) || table_is_shared(t->pt, t->level) ||
+	    ptdesc_has_flag(t->pt, MITOSIS_TYPE_LEFT_OUT))
 		return true;
 	return t->level == MITOSIS_PTE && ptdesc_nid(t->pt) == nid;
+}
+
+static void elsewhere(struct check *check, struct mitosis_table *t, int nid)
+{
+	if (check->nonlocal++ < REPORTED_MAX)
+		seq_buf_printf(&check->report, "elsewhere level %d node %d address %lx\n",
+			       t->level, nid, t->addr);
 }
 
 static int check_table(struct mitosis_mm *m, struct mitosis_table *t, void *arg)
@@ -106,7 +114,7 @@ static int check_table(struct mitosis_mm *m, struct mitosis_table *t, void *arg)
 	}
 	for_each_node_mask(nid, m->nodes) {
 		if (!is_local(m, t, nid))
-			check->nonlocal++;
+			elsewhere(check, t, nid);
 	}
 	return 0;
 }

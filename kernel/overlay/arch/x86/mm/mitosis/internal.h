@@ -197,9 +197,10 @@ static inline int ptdesc_nid(const struct ptdesc *pt)
 	return page_to_nid(ptdesc_page(pt));
 }
 
-/* page_type of a copy, and of a root with copies, carries these low bits. */
+/* The low bits of page_type are a page table's own. */
 #define MITOSIS_TYPE_COPY	BIT(0)
-#define MITOSIS_TYPE_ROOT	BIT(1)
+#define MITOSIS_TYPE_ROOT	BIT(1)	/* a root that is a copy or has some */
+#define MITOSIS_TYPE_LEFT_OUT	BIT(2)	/* a primary: was shared, not copied */
 
 static inline bool ptdesc_has_flag(const struct ptdesc *pt, unsigned int flag)
 {
@@ -246,6 +247,7 @@ struct ptdesc *mitosis_grow(struct mitosis_mm *m, struct ptdesc *pt, int level,
 			    int nid);
 void mitosis_shrink(struct mitosis_mm *m, struct ptdesc *pt, int level,
 		    int nid);
+bool mitosis_wants(struct mitosis_mm *m, struct ptdesc *pt, int level, int nid);
 bool mitosis_may_grow(struct mitosis_mm *m, struct ptdesc *pt, int level,
 		      int nid);
 void copy_disown(struct ptdesc *copy, int level);

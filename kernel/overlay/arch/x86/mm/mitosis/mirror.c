@@ -87,8 +87,9 @@ static struct ptdesc *child_grow(struct ptdesc *copy, u64 val, int level)
 	struct mitosis_mm *m = copy_owner(copy);
 	int nid = ptdesc_nid(copy);
 	spinlock_t *ptl = NULL;
+	bool may;
 
-	if (!m || !mitosis_may_grow(m, child, level - 1, nid))
+	if (!m || !mitosis_wants(m, child, level - 1, nid))
 		return NULL;
 
 	lockdep_assert_held(table_lock(m->mm, copy_primary(copy), level));
@@ -96,10 +97,11 @@ static struct ptdesc *child_grow(struct ptdesc *copy, u64 val, int level)
 		ptl = table_lock(m->mm, child, level - 1);
 		spin_lock_nested(ptl, SINGLE_DEPTH_NESTING);
 	}
-	grown = mitosis_grow(m, child, level - 1, nid);
+	may = mitosis_may_grow(m, child, level - 1, nid);
+	grown = may ? mitosis_grow(m, child, level - 1, nid) : NULL;
 	if (ptl)
 		spin_unlock(ptl);
-	if (!grown)
+	if (may && !grown)
 		mitosis_kick(m, m->backoff);
 	return grown;
 }

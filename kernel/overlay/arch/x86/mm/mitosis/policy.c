@@ -35,7 +35,9 @@ static int parse_nodes(char *list, struct mitosis_policy *policy)
 	if (policy->all)
 		return 0;
 
-	if (nodelist_parse(list, policy->nodes) || nodes_empty(policy->nodes))
+	/* The kernel's list parser takes blanks for commas. */
+	if (strpbrk(list, " \t\n") || nodelist_parse(list, policy->nodes) ||
+	    nodes_empty(policy->nodes))
 		return -EINVAL;
 	if (policy->mode == MITOSIS_BIND && nodes_weight(policy->nodes) != 1)
 		return -EINVAL;

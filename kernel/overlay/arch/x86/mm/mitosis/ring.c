@@ -236,15 +236,29 @@ bool table_is_shared(struct ptdesc *pt, int level)
 #endif
 }
 
-/* May @m grow a copy of @pt on @nid now?  The parent's lock is held. */
-bool mitosis_may_grow(struct mitosis_mm *m, struct ptdesc *pt, int level,
-		      int nid)
+/* Does the policy ask for a copy of @pt on @nid?  The parent's lock is held. */
+bool mitosis_wants(struct mitosis_mm *m, struct ptdesc *pt, int level, int nid)
 {
 	if (!node_isset(nid, m->nodes))
 		return false;
-	if (level == MITOSIS_PTE && ptdesc_nid(pt) == nid)
+	return level != MITOSIS_PTE || ptdesc_nid(pt) != nid;
+}
+
+/*
+ * May the copy be made, too?  The table's own lock is held as well.  Nobody is
+ * told when a table is shared no more, so remember for the checker that this
+ * one was left out; the next change of policy makes up for it.
+ */
+bool mitosis_may_grow(struct mitosis_mm *m, struct ptdesc *pt, int level,
+		      int nid)
+{
+	lockdep_assert_held(table_lock(m->mm, pt, level));
+	if (!mitosis_wants(m, pt, level, nid))
 		return false;
-	return !table_is_shared(pt, level);
+	if (!table_is_shared(pt, level))
+		return true;
+	pt->__page_type |= MITOSIS_TYPE_LEFT_OUT;
+	return false;
 }
 
 /*

@@ -268,6 +268,9 @@ struct verdict verify(pid_t pid);
 void check_tables(pid_t pid);
 /* The crew runs on all nodes at once: as many roots as the policy asks for. */
 void check_roots(void);
+/* Wait until the system has no more replicas than @before; fail if some are left over. */
+void expect_no_leak(long before);
+long replica_bytes_of_all(void);
 
 struct entry {
 	int level;

@@ -123,7 +123,7 @@ static void expect_all_errors(void)
 		"\n", " ", "x", "bogus", "NONE", "nonee", "none x", "none 0", "default 0", "defaults",
 		"bind", "bind ", "bind x", "bind -1", "bind 0-1", "bind 0 1", "bind 0x0", "bind 99999",
 		"bind 4294967296", "bind all", "replicate", "replicate ", "replicate x", "replicate 0-",
-		"replicate -", "replicate 3-1", "replicate 0 1", "replicate 99999", "replicate 0-99999",
+		"replicate -", "replicate 3-1", "replicate 99999", "replicate 0-99999",
 		"replicate 0;1", "replicate", "replicate all all", "replicateall", "none\nnone\n",
 		"none\nreplicate all", "\nnone",
 	};

@@ -238,16 +238,11 @@ TEST(killed_while_others_write)
 	expect_filled(family.p, SIZE, 1);
 }
 
-static long system_replica_bytes(void)
-{
-	return read_number("/sys/kernel/mm/mitosis/replica_bytes");
-}
-
 /* Many short lives leave nothing behind. */
 TEST(bomb)
 {
 	struct family family = new_family();
-	long before = system_replica_bytes();
+	long before = replica_bytes_of_all();
 
 	for (int i = 0; i < children.value; i++) {
 		pid_t pid = check_ok(fork());
@@ -263,8 +258,7 @@ TEST(bomb)
 	while (wait(NULL) > 0)
 		;
 	check_eq(errno, ECHILD);
-	if (!wait_until(system_replica_bytes() <= before + 64 * 1024, 15))
-		fail("%ld bytes of replicas before, %ld after", before, system_replica_bytes());
+	expect_no_leak(before);
 	expect_filled(family.p, SIZE, 1);
 }
 

@@ -136,11 +136,6 @@ TEST(switch_under_writers, .timeout = 120)
 
 /* Nothing is left of processes that are over, however they end. */
 
-static long replica_bytes(void)
-{
-	return read_number("/sys/kernel/mm/mitosis/replica_bytes");
-}
-
 static void live_shortly(int how)
 {
 	char *p = map_anon(64 * PMD_SIZE, PMD_SIZE);
@@ -164,7 +159,7 @@ static void live_shortly(int how)
 
 TEST(nothing_is_left)
 {
-	long before = replica_bytes(), processes = read_number("/sys/kernel/mm/mitosis/processes");
+	long before = replica_bytes_of_all(), processes = read_number("/sys/kernel/mm/mitosis/processes");
 
 	for (int i = 0; i < 12; i++) {
 		pid_t pid = check_ok(fork());
@@ -173,8 +168,7 @@ TEST(nothing_is_left)
 			live_shortly(i % 4);
 		check_eq(waitpid(pid, NULL, 0), pid);
 	}
-	if (!wait_until(replica_bytes() <= before + 64 * 1024, 15))
-		fail("%ld bytes of replicas before, %ld after", before, replica_bytes());
+	expect_no_leak(before);
 	if (!wait_until(read_number("/sys/kernel/mm/mitosis/processes") <= processes, 15))
 		fail("processes that are over still count");
 }

@@ -209,6 +209,31 @@ void check_roots(void)
 	crew_end();
 }
 
+static void rest(const struct member *member, void *arg)
+{
+	(void)member;
+	(void)arg;
+	usleep(1000);
+}
+
+long replica_bytes_of_all(void)
+{
+	return read_number("/sys/kernel/mm/mitosis/replica_bytes");
+}
+
+static bool no_more_replicas_than(long bytes)
+{
+	/* An idle CPU keeps the roots of the last process: give it this one's. */
+	on_all(rest, NULL);
+	return replica_bytes_of_all() <= bytes;
+}
+
+void expect_no_leak(long before)
+{
+	if (!wait_until(no_more_replicas_than(before + 64 * 1024), 20))
+		fail("%ld bytes of replicas before, %ld left over", before, replica_bytes_of_all() - before);
+}
+
 /* Other processes */
 
 pid_t start_child(void (*run)(void *arg), void *arg)

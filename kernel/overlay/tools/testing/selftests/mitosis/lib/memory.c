@@ -23,14 +23,10 @@ static void on_fault(int signal)
 	fail("unexpected signal %d", signal);
 }
 
-static void catch_faults(void)
+static void __attribute__((constructor)) catch_faults(void)
 {
 	struct sigaction action = { .sa_handler = on_fault, .sa_flags = SA_NODEFER };
-	static bool caught;
 
-	if (caught)
-		return;
-	caught = true;
 	sigaction(SIGSEGV, &action, NULL);
 	sigaction(SIGBUS, &action, NULL);
 }
@@ -39,7 +35,6 @@ bool try_read_word(const volatile uint64_t *p, uint64_t *value)
 {
 	sigjmp_buf here;
 
-	catch_faults();
 	if (sigsetjmp(here, 0)) {
 		trap = NULL;
 		return false;
@@ -63,7 +58,6 @@ bool try_write(void *p)
 	volatile uint64_t *word = (uint64_t *)((uintptr_t)p & -8UL);
 	sigjmp_buf here;
 
-	catch_faults();
 	if (sigsetjmp(here, 0)) {
 		trap = NULL;
 		return false;

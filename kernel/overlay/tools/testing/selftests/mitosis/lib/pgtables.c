@@ -175,7 +175,7 @@ struct verdict verify(pid_t pid)
 {
 	char request[32], report[8192];
 	struct verdict verdict;
-	const char *bad;
+	const char *details;
 	ssize_t length;
 
 	snprintf(request, sizeof(request), "%d\n", (int)(pid == SELF ? getpid() : pid));
@@ -188,8 +188,9 @@ struct verdict verify(pid_t pid)
 		.mismatches = field(report, "mismatches "), .nonlocal = field(report, "nonlocal "),
 		.cpus = field(report, "cpus "), .roots = field(report, "roots "),
 	};
-	bad = strstr(report, "bad ");
-	snprintf(verdict.bad, sizeof(verdict.bad), "%s", bad ? bad : "");
+	/* What was found follows the line of the roots. */
+	details = strchr(strstr(report, "roots "), '\n');
+	snprintf(verdict.bad, sizeof(verdict.bad), "%s", details ? details + 1 : "");
 	return verdict;
 }
 
@@ -207,9 +208,24 @@ static long fallbacks(pid_t pid)
 	return tables.fallbacks;
 }
 
+/* Say which tables lie elsewhere. */
+static void note_nonlocal(const struct pgtables *tables)
+{
+	for (size_t i = 0; i < tables->nr_rows; i++) {
+		const struct table_row *row = &tables->rows[i];
+
+		if (row->tree != TREE_PRIMARY && row->node != row->tree && row->tables)
+			note("tree %d: %ld tables of level %d on node %d", row->tree, row->tables,
+			     row->level, row->node);
+	}
+	note("policy %s, in force %s, %ld fallbacks", tables->policy, tables->effective,
+	     tables->fallbacks);
+}
+
 /* A table may lie elsewhere only where memory was short for a moment: then it is repaired in 10 s. */
 void check_tables(pid_t pid)
 {
+	struct pgtables tables;
 	struct verdict verdict;
 
 	if (without_mitosis)
@@ -219,9 +235,11 @@ void check_tables(pid_t pid)
 		wait_until(!(verdict = verify(pid)).nonlocal, 12);
 	if (!verdict.mismatches && !verdict.nonlocal)
 		return;
+	tables = read_pgtables(pid);
 	note_lines(verdict.bad);
-	fail("the checker finds %ld mismatches, and %ld tables elsewhere, in %ld tables, %ld copies",
-	     verdict.mismatches, verdict.nonlocal, verdict.tables, verdict.copies);
+	note_nonlocal(&tables);
+	fail("in %s the checker finds %ld mismatches, and %ld tables elsewhere, in %ld tables, %ld copies",
+	     pid == SELF ? "this process" : "another process", verdict.mismatches, verdict.nonlocal, verdict.tables, verdict.copies);
 }
 
 static bool parse_entry(const char *line, struct entry *entry)
