@@ -16,6 +16,7 @@ help:
 
 deps:
 	@lab/deps
+	@lab/qemu
 
 source: deps
 	@lab/source

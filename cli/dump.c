@@ -308,12 +308,24 @@ static void look_again(struct live *live)
 		warnx("process %d runs another program: counting starts anew", live->pid);
 }
 
+static bool is_before(const struct timespec *one, const struct timespec *other)
+{
+	if (one->tv_sec != other->tv_sec)
+		return one->tv_sec < other->tv_sec;
+	return one->tv_nsec < other->tv_nsec;
+}
+
+/* Dumps that were missed, because the machine slept, are not made up for. */
 static void wait_until(struct timespec *when, double seconds)
 {
 	long nanoseconds = when->tv_nsec + (long)((seconds - (double)(time_t)seconds) * 1e9);
+	struct timespec now;
 
 	when->tv_sec += (time_t)seconds + nanoseconds / 1000000000;
 	when->tv_nsec = nanoseconds % 1000000000;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (is_before(when, &now))
+		*when = now;
 	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, when, NULL) == EINTR)
 		;
 }

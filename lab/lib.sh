@@ -80,3 +80,11 @@ logged() {
 	fi
 	printf '    done in %d s, log %s\n' $((SECONDS - start)) "${log#"$TOP"/}" >&2
 }
+
+# sound_threads QEMU: may its TCG run each CPU on a thread of its own? Before 8.1
+# one CPU may translate code while another patches it, and keep a stale int3.
+sound_threads() {
+	local version
+	version=$("$1" --version 2>/dev/null) || return
+	[[ $version =~ version\ ([0-9.]+) ]] && printf '%s\n' 8.1 "${BASH_REMATCH[1]}" | sort -VC
+}

@@ -150,14 +150,10 @@ static int distinct(struct cpu_roots *roots)
 	return count;
 }
 
-static int check_roots(struct mitosis_mm *m, struct check *check)
+static void check_roots(struct mitosis_mm *m, struct check *check,
+			struct cpu_roots *roots)
 {
-	struct cpu_roots *roots;
 	int cpu, nid, cpus = 0;
-
-	roots = kzalloc(struct_size(roots, root, nr_cpu_ids), GFP_KERNEL);
-	if (!roots)
-		return -ENOMEM;
 
 	roots->m = m;
 	on_each_cpu(read_root, roots, true);
@@ -170,8 +166,6 @@ static int check_roots(struct mitosis_mm *m, struct check *check)
 			finding(check, "root", mitosis_top_level(), nid, 0, cpu, 0, 0);
 	}
 	seq_buf_printf(&check->report, "cpus %d\nroots %d\n", cpus, distinct(roots));
-	kfree(roots);
-	return 0;
 }
 
 static int check_tables(struct mitosis_mm *m, struct check *check)
@@ -186,22 +180,27 @@ static int check_tables(struct mitosis_mm *m, struct check *check)
 static int verify(struct mitosis_mm *m, char *buf, size_t size)
 {
 	struct check check = {};
+	struct cpu_roots *roots;
 	char *details;
-	int err;
+	int err = -ENOMEM;
 
 	details = kzalloc(REPORT_SIZE, GFP_KERNEL);
-	if (!details)
-		return -ENOMEM;
+	roots = kzalloc(struct_size(roots, root, nr_cpu_ids), GFP_KERNEL);
+	if (!details || !roots)
+		goto out;
 	seq_buf_init(&check.report, details, REPORT_SIZE);
 
 	mutex_lock(&m->lock);
-	err = check_roots(m, &check) ?: check_tables(m, &check);
+	check_roots(m, &check, roots);
+	err = check_tables(m, &check);
 	mutex_unlock(&m->lock);
 
 	scnprintf(buf, size,
 		  "tables %lu\ncopies %lu\nentries %lu\nad_differ %lu\nmismatches %lu\nnonlocal %lu\n%s",
 		  check.tables, check.copies, check.entries, check.ad_differ,
 		  check.mismatches, check.nonlocal, seq_buf_str(&check.report));
+out:
+	kfree(roots);
 	kfree(details);
 	return err;
 }

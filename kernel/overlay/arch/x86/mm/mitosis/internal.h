@@ -41,7 +41,8 @@
  *     So does the LDT slot under PTI: its tables stay primaries.
  *
  * Locks, in the order in which they nest
- *   mitosis_mm.lock      mutex: one grower or shrinker for each address space
+ *   mitosis_mm.lock      mutex: one grower or shrinker for each address space.
+ *                        Reclaim takes it: no allocation below it may wait
  *   mm->page_table_lock  own lock of PUD, P4D and PGD tables
  *   PMD table's ptl      own lock of a PMD table; parent lock of a PTE table
  *   PTE table's ptl      own lock of a PTE table
@@ -150,6 +151,8 @@ struct mitosis_mm {
 	bool in_force;		/* holds a reference of the static key */
 	bool quit;		/* the address space is being torn down */
 	bool short_of_memory;	/* a copy is missing: the worker repairs */
+	atomic_t reclaimers;	/* tasks in reclaim that wait for the lock */
+	struct list_head unlinked;	/* copies to free after a grace period */
 	int observers;		/* open files that count freed tables */
 	int prefer;		/* node for new primaries, or NUMA_NO_NODE */
 	unsigned long backoff;	/* jiffies until the next repair */
@@ -247,6 +250,7 @@ struct ptdesc *mitosis_grow(struct mitosis_mm *m, struct ptdesc *pt, int level,
 			    int nid);
 void mitosis_shrink(struct mitosis_mm *m, struct ptdesc *pt, int level,
 		    int nid);
+void mitosis_free_unlinked(struct mitosis_mm *m);
 bool mitosis_wants(struct mitosis_mm *m, struct ptdesc *pt, int level, int nid);
 bool mitosis_may_grow(struct mitosis_mm *m, struct ptdesc *pt, int level,
 		      int nid);

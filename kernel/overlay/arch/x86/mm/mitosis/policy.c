@@ -170,6 +170,28 @@ static int check_allowed(const struct mitosis_policy *policy,
 	return nodes_subset(policy->nodes, *allowed) ? 0 : -EPERM;
 }
 
+static int change_policy(struct mitosis_mm *m,
+			 const struct mitosis_policy *policy,
+			 const nodemask_t *allowed)
+{
+	int err;
+
+	if (mutex_lock_interruptible(&m->lock))
+		return -EINTR;
+
+	mitosis_put_policy(m, policy, allowed);
+	trace_mitosis_policy(m->mm, policy->mode,
+			     policy->all ? nr_node_ids :
+					   nodes_weight(policy->nodes));
+	while ((err = mitosis_apply(m)) == -EBUSY) {
+		mutex_unlock(&m->lock);
+		cond_resched();
+		mutex_lock(&m->lock);
+	}
+	mutex_unlock(&m->lock);
+	return err;
+}
+
 /**
  * mitosis_set_policy - give an address space a policy
  * @m: address space with a user
@@ -183,19 +205,17 @@ int mitosis_set_policy(struct mitosis_mm *m, struct task_struct *task,
 		       const struct mitosis_policy *policy)
 {
 	nodemask_t allowed = cpuset_mems_allowed(task);
+	bool hold = policy->mode > MITOSIS_NONE;
 	int err = check_nodes(policy) ?: check_allowed(policy, &allowed);
 
 	if (err)
 		return err;
-	if (mutex_lock_interruptible(&m->lock))
-		return -EINTR;
 
-	mitosis_put_policy(m, policy, &allowed);
-	trace_mitosis_policy(m->mm, policy->mode,
-			     policy->all ? nr_node_ids :
-					   nodes_weight(policy->nodes));
-	err = mitosis_apply(m);
-	mutex_unlock(&m->lock);
+	if (hold)
+		mitosis_hold_key();
+	err = change_policy(m, policy, &allowed);
+	if (hold)
+		mitosis_drop_key();
 	return err;
 }
 

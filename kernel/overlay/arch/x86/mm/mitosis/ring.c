@@ -369,7 +369,8 @@ static void copy_fold(struct ptdesc *pt, struct ptdesc *copy)
  *
  * No CPU may be able to walk the copy: either its root is published no more
  * and mitosis_reload_roots() has returned, or the parent's copy was pointed at
- * the primary and a flush with freed_tables has returned.
+ * the primary and a flush with freed_tables has returned.  The page waits for
+ * mitosis_free_unlinked().
  */
 void mitosis_shrink(struct mitosis_mm *m, struct ptdesc *pt, int level, int nid)
 {
@@ -382,7 +383,22 @@ void mitosis_shrink(struct mitosis_mm *m, struct ptdesc *pt, int level, int nid)
 	copy_fold(pt, copy);
 	ring_unlink(pt, copy, level);
 	copy_forget(copy, level);
-	call_rcu(&copy->pt_rcu_head, copy_free_rcu);
+	list_add(&copy->pt_list, &m->unlinked);
+}
+
+/* Free what mitosis_shrink() took away, once no lockless reader stands there. */
+void mitosis_free_unlinked(struct mitosis_mm *m)
+{
+	struct ptdesc *copy, *next;
+
+	lockdep_assert_held(&m->lock);
+	if (list_empty(&m->unlinked))
+		return;
+
+	synchronize_rcu();
+	list_for_each_entry_safe(copy, next, &m->unlinked, pt_list)
+		copy_free(copy);
+	INIT_LIST_HEAD(&m->unlinked);
 }
 
 /*

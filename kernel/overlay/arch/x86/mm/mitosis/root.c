@@ -28,7 +28,7 @@ pgd_t *__mitosis_pick_root(struct mm_struct *mm, pgd_t *primary)
 	if (m && !mitosis_left_out(MITOSIS_HOOK_ROOT_SWITCH))
 		root = READ_ONCE(m->node[numa_node_id()].root);
 
-	this_cpu_write(loaded_copy, root == primary ? NULL : root);
+	this_cpu_write(loaded_copy, (root == primary ? NULL : root));
 	return root;
 }
 

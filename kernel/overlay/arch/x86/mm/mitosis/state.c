@@ -114,6 +114,7 @@ static struct mitosis_mm *mitosis_alloc(struct mm_struct *mm)
 
 	m->mm = mm;
 	INIT_LIST_HEAD(&m->list);
+	INIT_LIST_HEAD(&m->unlinked);
 	mutex_init(&m->lock);
 	spin_lock_init(&m->policy_lock);
 	INIT_DELAYED_WORK(&m->work, repair);
@@ -221,17 +222,25 @@ void mitosis_attach_all(void)
 	}
 }
 
-/* Hold the key while there is anything for the hooks to do. */
-static void update_in_force(struct mitosis_mm *m, bool want)
+/*
+ * Hold the key while there is anything for the hooks to do.  Switching it may
+ * wait for memory and for CPU hotplug, which must not happen below m->lock: who
+ * makes a first policy holds the key already.  Without one the policy that was
+ * followed is the system's, and whoever ended that has kicked everybody.
+ */
+static bool set_in_force(struct mitosis_mm *m)
 {
-	if (want == m->in_force)
-		return;
+	lockdep_assert_held(&m->lock);
+	if (!m->in_force)
+		m->in_force = atomic_inc_not_zero(&key_users);
+	return m->in_force;
+}
 
-	if (want)
-		mitosis_hold_key();
-	else
+static void clear_in_force(struct mitosis_mm *m)
+{
+	if (m->in_force)
 		mitosis_drop_key();
-	m->in_force = want;
+	m->in_force = false;
 }
 
 static void grow_root(struct mitosis_mm *m, int nid)
@@ -366,12 +375,18 @@ static bool set_target(struct mitosis_mm *m)
 static int retreat(struct mitosis_mm *m)
 {
 	nodemask_t gone;
+	int err;
 
 	if (mitosis_publish_roots(m))
 		mitosis_reload_roots(m);
 
 	surplus(m, &gone);
-	return nodes_empty(gone) ? 0 : shrink_trees(m, &gone);
+	if (nodes_empty(gone))
+		return 0;
+
+	err = shrink_trees(m, &gone);
+	mitosis_free_unlinked(m);
+	return err;
 }
 
 /* Complete the trees that are wanted. */
@@ -425,8 +440,10 @@ static void plan_repair(struct mitosis_mm *m, int err)
 {
 	if (err == -ESRCH)
 		return;
-	if (err) {
+	if (err == -EINTR) {
 		mitosis_kick(m, 0);
+	} else if (err == -EBUSY) {
+		mitosis_kick(m, BACKOFF_MIN);
 	} else if (READ_ONCE(m->short_of_memory) || any_held(m)) {
 		mitosis_kick(m, m->backoff);
 		m->backoff = min(2 * m->backoff, (unsigned long)BACKOFF_MAX);
@@ -442,7 +459,8 @@ static void plan_repair(struct mitosis_mm *m, int err)
  * Publishes first, so that tables installed from now on obey, then walks.
  *
  * Return: 0, also when memory is short and the worker goes on; -EINTR when a
- * signal came, the worker goes on; -ESRCH when the address space is going away.
+ * signal came, -EBUSY when reclaim wants the lock, the worker goes on; -ESRCH
+ * when the address space is going away.
  */
 int mitosis_apply(struct mitosis_mm *m)
 {
@@ -451,25 +469,29 @@ int mitosis_apply(struct mitosis_mm *m)
 
 	lockdep_assert_held(&m->lock);
 	want = set_target(m);
-	if (want)
-		update_in_force(m, true);
+	if (want && !set_in_force(m))
+		return 0;	/* the system's policy has just gone: see there */
 	if (m->in_force)
 		err = retreat(m) ?: advance(m);
 
 	plan_repair(m, err);
 	if (!err && !want)
-		update_in_force(m, false);
+		clear_in_force(m);
 	return err;
 }
 
 /* Count freed tables while somebody has numa_pgtables open. */
 int mitosis_observe(struct mitosis_mm *m)
 {
-	if (mutex_lock_killable(&m->lock))
+	mitosis_hold_key();
+	if (mutex_lock_killable(&m->lock)) {
+		mitosis_drop_key();
 		return -EINTR;
+	}
 	m->observers++;
-	update_in_force(m, true);
+	set_in_force(m);
 	mutex_unlock(&m->lock);
+	mitosis_drop_key();
 	return 0;
 }
 
@@ -477,7 +499,7 @@ void mitosis_unobserve(struct mitosis_mm *m)
 {
 	mutex_lock(&m->lock);
 	m->observers--;
-	if (!m->observers)
+	if (!m->observers && mitosis_effective_mode(m) <= MITOSIS_NONE)
 		mitosis_kick(m, 0);
 	mutex_unlock(&m->lock);
 }
@@ -487,7 +509,7 @@ void mitosis_unobserve(struct mitosis_mm *m)
  * @m: address space with a user
  * @nid: node
  *
- * Takes only locks that nobody holds across an allocation that waits, or tries.
+ * Waits for the lock, whose holder waits for no memory and lets go soon.
  *
  * Return: pages freed, after a grace period.
  */
@@ -495,9 +517,12 @@ unsigned long mitosis_reclaim_node(struct mitosis_mm *m, int nid)
 {
 	long before = atomic_long_read(&m->node[nid].pages);
 
-	if (!before || !mutex_trylock(&m->lock))
+	if (before <= 0)
 		return 0;
 
+	atomic_inc(&m->reclaimers);
+	mutex_lock(&m->lock);
+	atomic_dec(&m->reclaimers);
 	m->node[nid].held = jiffies + HELD_AFTER_RECLAIM;
 	set_target(m);
 	retreat(m);
@@ -511,10 +536,9 @@ static void start(struct mitosis_mm *m)
 {
 	int nid;
 
-	if (!set_target(m))
+	if (!set_target(m) || !set_in_force(m))
 		return;
 
-	update_in_force(m, true);
 	for_each_node_mask(nid, m->nodes)
 		grow_root(m, nid);
 	mitosis_publish_roots(m);
@@ -591,7 +615,7 @@ void __mitosis_destroy_context(struct mm_struct *mm)
 	spin_lock(&mitosis_list_lock);
 	list_del_init(&m->list);
 	spin_unlock(&mitosis_list_lock);
-	update_in_force(m, false);
+	clear_in_force(m);
 	kfree(m);
 }
 

@@ -110,6 +110,18 @@ out:
 	return err;
 }
 
+/* Reclaim is not to be stopped by a signal, and stops everybody else. */
+static int mitosis_interrupted(struct mitosis_mm *m)
+{
+	if (READ_ONCE(m->quit))
+		return -ESRCH;
+	if (current->flags & PF_MEMALLOC)
+		return 0;
+	if (atomic_read(&m->reclaimers))
+		return -EBUSY;
+	return signal_pending(current) ? -EINTR : 0;
+}
+
 /**
  * mitosis_walk - visit all tables of one level in the user half
  * @m: address space; need not have users any more
@@ -120,7 +132,8 @@ out:
  * Tables that are installed or freed meanwhile may be visited or not.
  *
  * Return: 0, what @visit returned if that was not 0, -EINTR when a signal is
- * pending, -ESRCH when the address space is being torn down.
+ * pending, -EBUSY when reclaim waits for the lock, -ESRCH when the address space
+ * is being torn down.
  */
 int mitosis_walk(struct mitosis_mm *m, int level, mitosis_visit_t visit,
 		 void *arg)
@@ -130,10 +143,9 @@ int mitosis_walk(struct mitosis_mm *m, int level, mitosis_visit_t visit,
 
 	might_sleep();
 	do {
-		if (READ_ONCE(m->quit))
-			return -ESRCH;
-		if (signal_pending(current))
-			return -EINTR;
+		err = mitosis_interrupted(m);
+		if (err)
+			return err;
 
 		err = visit_at(m, level, addr, &next, visit, arg);
 		if (err == -EAGAIN) {

@@ -5,7 +5,7 @@
 #include "mitosis_test.h"
 
 #define SIZE	(4 * MB)
-#define SMALL	(4 * MB / (nr_crew + 1) / PAGE * PAGE)	/* for what all nodes fight over */
+#define SMALL	(MB / nr_crew / PAGE * PAGE)	/* for what all nodes fight over */
 
 TEST(map_and_unmap)
 {
@@ -37,11 +37,11 @@ TEST(map_over)
 
 TEST(zero_page_then_write)
 {
-	char *p = map_anon(MB, PAGE);
+	char *p = map_anon(SMALL, PAGE);
 
-	expect_zero(p, MB);
-	fill(p, MB, 1);
-	expect_filled(p, MB, 1);
+	expect_zero(p, SMALL);
+	fill(p, SMALL, 1);
+	expect_filled(p, SMALL, 1);
 }
 
 struct counters {
@@ -122,7 +122,7 @@ static void write_when_allowed(const struct member *member, void *arg)
 	volatile char *byte = toggled->p + member->index * 8;
 
 	while (!__atomic_load_n(&toggled->stop, __ATOMIC_RELAXED))
-		for (size_t page = 0; page < 64; page++)
+		for (size_t page = 0; page < 16; page++)
 			toggled->writes[member->index] += try_write((char *)byte + page * PAGE);
 }
 
@@ -131,15 +131,15 @@ TEST(mprotect_under_writes)
 {
 	static struct toggled toggled;
 
-	toggled.p = map_anon(64 * PAGE, PAGE);
-	fill(toggled.p, 64 * PAGE, 1);
+	toggled.p = map_anon(16 * PAGE, PAGE);
+	fill(toggled.p, 16 * PAGE, 1);
 	crew_begin(write_when_allowed, &toggled);
-	for (int i = 0; i < 200; i++)
-		check_ok(mprotect(toggled.p, 64 * PAGE, i % 2 ? PROT_READ | PROT_WRITE : PROT_READ));
+	for (int i = 0; i < 60; i++)
+		check_ok(mprotect(toggled.p, 16 * PAGE, i % 2 ? PROT_READ | PROT_WRITE : PROT_READ));
 	check(wait_until(toggled.writes[0] > 0, 10));
 	__atomic_store_n(&toggled.stop, true, __ATOMIC_RELAXED);
 	crew_end();
-	expect_filled(toggled.p, 64 * PAGE, 1);
+	expect_filled(toggled.p, 16 * PAGE, 1);
 }
 
 TEST(madvise_dontneed)

@@ -258,7 +258,6 @@ TEST(switching, .timeout = 1200)
 
 	if (without_mitosis)
 		skip("changes policies");
-	must_set_policy(SELF, "none");
 	workers = start();
 	change_policies(changes.value);
 	stop(workers);

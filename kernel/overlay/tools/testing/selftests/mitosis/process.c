@@ -11,9 +11,9 @@
 
 #include "mitosis_test.h"
 
-#define SIZE	(2 * MB)
+#define SIZE	(MB / 2)
 
-SETTING(children, 60, "children that process bomb starts")
+SETTING(children, 40, "children that process bomb starts")
 
 struct family {
 	char *p;
@@ -23,7 +23,7 @@ struct family {
 
 static struct family new_family(void)
 {
-	struct family family = { .p = map_anon(SIZE, PMD_SIZE), .stage = new_stage() };
+	struct family family = { .p = map_anon(SIZE, PAGE), .stage = new_stage() };
 
 	get_policy(SELF, family.policy, sizeof(family.policy));
 	fill(family.p, SIZE, 1);

@@ -5,7 +5,7 @@
 
 #include "mitosis_test.h"
 
-#define SIZE	(8 * MB)
+#define SIZE	(4 * MB)
 
 static long swapped_kb(const void *p, size_t size)
 {
@@ -127,7 +127,7 @@ TEST(cgroup_pressure, .timeout = 120)
 
 	need_swap(16 * SIZE);
 	need_cgroup(group, sizeof(group));
-	check_eq(set_cgroup(group, "memory.max", "24M"), 0);
+	check_eq(set_cgroup(group, "memory.max", "12M"), 0);
 	check_eq(set_cgroup(group, "cgroup.procs", "0"), 0);
 	pid = start_child(fill_twice, NULL);
 	end_child(pid);
@@ -169,6 +169,25 @@ TEST(referenced_by_any_node)
 		if (smaps_kb(p, MB, "Referenced") != 512)
 			fail("node %d read 512 KB, %ld KB are referenced", crew[i].node,
 			     smaps_kb(p, MB, "Referenced"));
+	}
+}
+
+/* A huge page counts as referenced as a whole. */
+TEST(huge_page_referenced_by_any_node)
+{
+	char *p = map_anon(PMD_SIZE, PMD_SIZE);
+
+	set_knob("/sys/kernel/mm/transparent_hugepage/enabled", "madvise");
+	check_ok(madvise(p, PMD_SIZE, MADV_HUGEPAGE));
+	fill(p, PMD_SIZE, 1);
+	if (smaps_kb(p, PMD_SIZE, "AnonHugePages") != PMD_SIZE / 1024)
+		skip("no huge page to be had");
+	for (int i = 0; i < nr_crew; i++) {
+		check_eq(write_file("/proc/self/clear_refs", "1"), 0);
+		check_eq(smaps_kb(p, PMD_SIZE, "Referenced"), 0);
+		flush_tlbs();
+		read_only_by(i, p, PAGE);
+		check_eq(smaps_kb(p, PMD_SIZE, "Referenced"), PMD_SIZE / 1024);
 	}
 }
 
@@ -286,7 +305,7 @@ TEST(lru_gen_ages)
 		age_all_nodes(id);
 		check_tables(SELF);
 	}
-	error = set_cgroup(group, "memory.reclaim", "4M");
+	error = set_cgroup(group, "memory.reclaim", "2M");
 	check(!error || error == EAGAIN);
 	expect_filled(p, SIZE, 1);
 	check_eq(write_file("/sys/fs/cgroup/cgroup.procs", "0"), 0);

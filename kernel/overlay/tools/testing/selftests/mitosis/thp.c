@@ -49,14 +49,14 @@ TEST(fault)
 
 TEST(zero_page_then_write)
 {
-	char *p = map_anon(SIZE, PMD_SIZE);
+	char *p = map_anon(PMD_SIZE, PMD_SIZE);
 
 	allow_huge_pages();
-	check_ok(madvise(p, SIZE, MADV_HUGEPAGE));
-	expect_zero(p, SIZE);
+	check_ok(madvise(p, PMD_SIZE, MADV_HUGEPAGE));
+	expect_zero(p, PMD_SIZE);
 	check_tables(SELF);
-	fill(p, SIZE, 1);
-	expect_filled(p, SIZE, 1);
+	fill(p, PMD_SIZE, 1);
+	expect_filled(p, PMD_SIZE, 1);
 }
 
 TEST(zero_page_split)
@@ -224,24 +224,24 @@ static void keep_own_copy(void *arg)
 
 	set_stage(family->stage, 1);
 	await_stage(family->stage, 2);
-	expect_filled(family->p, SIZE, 1);
-	fill(family->p, SIZE, 3);
+	expect_filled(family->p, PMD_SIZE, 1);
+	fill(family->p, PMD_SIZE, 3);
 	check_tables(SELF);
 	set_stage(family->stage, 3);
 	await_stage(family->stage, 4);
-	expect_filled(family->p, SIZE, 3);
+	expect_filled(family->p, PMD_SIZE, 3);
 }
 
 TEST(fork_copies_on_write)
 {
-	struct family family = { map_huge(SIZE, 1), new_stage() };
+	struct family family = { map_huge(PMD_SIZE, 1), new_stage() };
 	pid_t pid = start_child(keep_own_copy, &family);
 
 	await_stage(family.stage, 1);
-	fill(family.p, SIZE, 2);
+	fill(family.p, PMD_SIZE, 2);
 	set_stage(family.stage, 2);
 	await_stage(family.stage, 3);
-	expect_filled(family.p, SIZE, 2);
+	expect_filled(family.p, PMD_SIZE, 2);
 	set_stage(family.stage, 4);
 	end_child(pid);
 }

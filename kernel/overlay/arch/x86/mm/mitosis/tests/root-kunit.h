@@ -27,24 +27,24 @@ static struct mitosis_mm *fake_mm(struct kunit *test, pgd_t *primary)
 /* Only the contexts of this address space lose their place in the TLB. */
 static void forgets_own_contexts(struct kunit *test)
 {
-	struct tlb_context saved[TLB_NR_DYN_ASIDS], seen[TLB_NR_DYN_ASIDS];
+	u64 saved[TLB_NR_DYN_ASIDS], seen[TLB_NR_DYN_ASIDS];
 	unsigned long flags;
 	int i;
 
 	local_irq_save(flags);
 	for (i = 0; i < TLB_NR_DYN_ASIDS; i++) {
-		saved[i] = this_cpu_read(cpu_tlbstate.ctxs[i]);
+		saved[i] = this_cpu_read(cpu_tlbstate.ctxs[i].ctx_id);
 		this_cpu_write(cpu_tlbstate.ctxs[i].ctx_id, 1000 + i % 2);
 	}
 	forget_contexts(1001);
 	for (i = 0; i < TLB_NR_DYN_ASIDS; i++) {
-		seen[i] = this_cpu_read(cpu_tlbstate.ctxs[i]);
-		this_cpu_write(cpu_tlbstate.ctxs[i].ctx_id, saved[i].ctx_id);
+		seen[i] = this_cpu_read(cpu_tlbstate.ctxs[i].ctx_id);
+		this_cpu_write(cpu_tlbstate.ctxs[i].ctx_id, saved[i]);
 	}
 	local_irq_restore(flags);
 
 	for (i = 0; i < TLB_NR_DYN_ASIDS; i++)
-		KUNIT_EXPECT_EQ(test, seen[i].ctx_id, i % 2 ? 0ULL : 1000ULL);
+		KUNIT_EXPECT_EQ(test, seen[i], i % 2 ? 0ULL : 1000ULL);
 }
 
 /* A CPU remembers a copy as its root, and the primary as none. */
