@@ -258,6 +258,9 @@ long count_tables(const struct pgtables *tables, int tree, int level, int node);
 /* Are all tables that CPUs of node @node walk on node @home? */
 bool all_tables_on(const struct pgtables *tables, int node, int home);
 
+/* How many tables do the nodes in force walk that do not lie there? */
+long tables_elsewhere(pid_t pid);
+
 struct verdict {
 	long tables, copies, entries, ad_differ, mismatches, nonlocal, cpus, roots;
 	char bad[2048];

@@ -125,7 +125,7 @@ static void expect_all_errors(void)
 		"bind 4294967296", "bind all", "replicate", "replicate ", "replicate x", "replicate 0-",
 		"replicate -", "replicate 3-1", "replicate 99999", "replicate 0-99999",
 		"replicate 0;1", "replicate", "replicate all all", "replicateall", "none\nnone\n",
-		"none\nreplicate all", "\nnone",
+		"none\nreplicate all",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(malformed); i++)
