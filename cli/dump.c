@@ -185,7 +185,7 @@ static bool choose_trees(const struct options *options, const struct capture *ca
 	if (!options->trees)
 		return true;
 	ok = node_list_parse(options->trees, &list, &capture->nodes) &&
-	     node_list_resolve(&list, &capture->nodes, &capture->nodes, trees);
+	     node_list_resolve(&list, &capture->nodes, trees);
 	node_list_free(&list);
 	return ok;
 }

@@ -189,22 +189,22 @@ static bool name_nodes(const struct node_list *list, const struct nodes *allowed
 	return true;
 }
 
-/* What @list names, out of the nodes that are both online and allowed. */
-static void choose(const struct node_list *list, const struct nodes *online,
-		   const struct nodes *allowed, const struct nodes *named,
-		   struct nodes *result)
+/* "all" and "all but these" mean the allowed nodes. */
+static void choose(const struct node_list *list, const struct nodes *allowed,
+		   const struct nodes *named, struct nodes *result)
 {
+	bool listed;
 	size_t i;
 
 	for (i = 0; i < allowed->count; i++) {
-		if (nodes_contain(online, allowed->id[i]) &&
-		    (list->all || nodes_contain(named, allowed->id[i])) != list->inverse)
+		listed = list->all || nodes_contain(named, allowed->id[i]);
+		if (listed != list->inverse)
 			nodes_add(result, allowed->id[i]);
 	}
 }
 
-bool node_list_resolve(const struct node_list *list, const struct nodes *online,
-		       const struct nodes *allowed, struct nodes *result)
+bool node_list_resolve(const struct node_list *list, const struct nodes *allowed,
+		       struct nodes *result)
 {
 	struct nodes named = { 0 };
 	char *text;
@@ -218,7 +218,7 @@ bool node_list_resolve(const struct node_list *list, const struct nodes *online,
 		*result = named;
 		return true;
 	}
-	choose(list, online, allowed, &named, result);
+	choose(list, allowed, &named, result);
 	nodes_free(&named);
 	if (result->count)
 		return true;

@@ -32,8 +32,8 @@ struct node_list {
 /* Both tell the user what is wrong and return false. */
 bool node_list_parse(const char *text, struct node_list *list,
 		     const struct nodes *online);
-bool node_list_resolve(const struct node_list *list, const struct nodes *online,
-		       const struct nodes *allowed, struct nodes *result);
+bool node_list_resolve(const struct node_list *list, const struct nodes *allowed,
+		       struct nodes *result);
 void node_list_free(struct node_list *list);
 
 #endif

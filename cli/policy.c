@@ -91,7 +91,7 @@ char *policy_for(const struct policy_request *request, pid_t pid)
 		return xformat("%s all", request->mode);
 
 	allowed_nodes(pid, &allowed);
-	if (node_list_resolve(&request->list, &request->online, &allowed, &nodes))
+	if (node_list_resolve(&request->list, &allowed, &nodes))
 		text = text_of(request, &nodes);
 	nodes_free(&nodes);
 	nodes_free(&allowed);

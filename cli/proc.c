@@ -154,7 +154,9 @@ void allowed_nodes(pid_t pid, struct nodes *nodes)
 {
 	static const char field[] = "\nMems_allowed_list:\t";
 	char *status = proc_read(pid, "status"), *list;
+	struct nodes online;
 
+	system_nodes("online", &online);
 	list = status ? strstr(status, field) : NULL;
 	if (list) {
 		list += strlen(field);
@@ -162,6 +164,8 @@ void allowed_nodes(pid_t pid, struct nodes *nodes)
 	}
 	if (!list || !nodes_parse(list, nodes))
 		system_nodes("online", nodes);
+	nodes_intersect(nodes, &online);
+	nodes_free(&online);
 	free(status);
 }
 

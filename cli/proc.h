@@ -26,7 +26,7 @@ char *read_file(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int proc_open(pid_t pid, const char *name, int flags);
 char *proc_read(pid_t pid, const char *name);
 char *process_name(pid_t pid);		/* fit to be printed; never NULL */
-void allowed_nodes(pid_t pid, struct nodes *nodes);
+void allowed_nodes(pid_t pid, struct nodes *nodes);	/* those that are online */
 void system_nodes(const char *state, struct nodes *nodes);
 
 void pids_add(struct pids *pids, pid_t pid);

@@ -72,13 +72,14 @@ static int widest_number(const struct capture *capture)
 
 static void lay_out(struct sheet *sheet, int width)
 {
-	int nodes = (int)sheet->now->nodes.count, head, cell, all;
+	int nodes = (int)sheet->now->nodes.count, head, cell, all, fit;
 
 	head = NAME + sheet->number + 2 + sheet->changes;
 	cell = head + nodes * (sheet->number + 1);
 	all = NAME + sheet->number;
-	sheet->cells = balance(nodes, (width - LABEL - all) / (cell + GAP));
-	sheet->stacked = sheet->cells == 1 && nodes > 1;
+	fit = (width - LABEL - all) / (cell + GAP);
+	sheet->cells = balance(nodes, fit);
+	sheet->stacked = fit < 1 || (sheet->cells == 1 && nodes > 1);
 
 	sheet->entries = nodes;
 	if (sheet->cells == 1)

@@ -41,7 +41,7 @@ DEFINE_EVENT(mitosis_table, mitosis_fallback,
 	TP_PROTO(struct mm_struct *mm, int level, int nid),
 	TP_ARGS(mm, level, nid));
 
-/* Another policy, or other nodes, came into force. */
+/* Somebody wrote a policy; for all nodes, the number of possible ones. */
 TRACE_EVENT(mitosis_policy,
 	TP_PROTO(struct mm_struct *mm, int mode, int nodes),
 	TP_ARGS(mm, mode, nodes),

@@ -7,7 +7,7 @@
  *
  * Words
  *   primary  a page-table page that the kernel reaches from mm->pgd; the only
- *            one that software reads.
+ *            one that it reads to decide on something.
  *   copy     a page-table page on another node that hardware may walk instead.
  *   ring     the circular list of a primary and its copies, linked through
  *            ptdesc->__page_mapping (NULL: no copies).
@@ -35,8 +35,9 @@
  *     child's copy for that node if there is one, else to the child itself.
  *   - A copy belongs to one address space (its owner).  Only entries of tables
  *     of the same owner lead to it.  A HugeTLB PMD table that several address
- *     spaces share is never copied and never translated while it is shared;
- *     copies made before keep being written until the table is freed.
+ *     spaces share is not copied while it is shared.  Copies made before serve
+ *     their owner alone; when it lets go of the table first, they keep being
+ *     written until the table is freed.
  *   - The kernel half of a root leads to kernel tables, which have no copies.
  *     So does the LDT slot under PTI: its tables stay primaries.
  *

@@ -7,6 +7,7 @@
 #include <linux/memory.h>
 #include <linux/nodemask.h>
 #include <linux/string.h>
+#include <asm/setup.h>
 #include <trace/events/mitosis.h>
 #include "internal.h"
 
@@ -264,7 +265,7 @@ static struct mitosis_policy boot_policy __initdata;
 
 static int __init boot_policy_setup(char *arg)
 {
-	char text[64];
+	static char text[COMMAND_LINE_SIZE] __initdata;
 
 	strscpy(text, arg ?: "", sizeof(text));
 	strreplace(text, ':', ' ');

@@ -86,7 +86,7 @@ static unsigned long scan(struct shrinker *s, struct shrink_control *sc)
 		last = mitosis_reclaim_node(m, sc->nid);
 		mmput_async(m->mm);
 		if (!last)
-			break;	/* somebody else is at it */
+			break;	/* somebody else was faster */
 		freed += last;
 	}
 	sc->nr_scanned = freed;
@@ -110,8 +110,8 @@ static int __init reclaim_init(void)
 	s->scan_objects = scan;
 	/*
 	 * A batch that is never full: do_shrink_slab() then calls only when it
-	 * wants to scan all there is, which with DEFAULT_SEEKS is at priority 1
-	 * and 0.  Routine reclaim of page cache does not cost the trees.
+	 * wants to scan all there is, which with DEFAULT_SEEKS is at the last
+	 * priorities.  Routine reclaim of page cache does not cost the trees.
 	 */
 	s->batch = LONG_MAX;
 	s->seeks = DEFAULT_SEEKS;

@@ -333,6 +333,7 @@ struct ptdesc *mitosis_grow(struct mitosis_mm *m, struct ptdesc *pt, int level,
 	}
 
 	primary_mark(pt, level);
+	pt->__page_type &= ~MITOSIS_TYPE_LEFT_OUT;
 	ring_link(pt, copy);
 	smp_mb(); /* pairs with the barrier in mirror_store() */
 	copy_fill(pt, copy, level);

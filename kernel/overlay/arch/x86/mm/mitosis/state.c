@@ -35,10 +35,17 @@ static atomic_t key_users;
 static void key_off(struct work_struct *work)
 {
 	mutex_lock(&key_mutex);
-	if (!atomic_read(&key_users) && static_key_enabled(&mitosis_key))
+	if (atomic_read(&key_users) || !static_key_enabled(&mitosis_key))
+		goto out;
+	/* Copies without an owner are freed, and mirrored, by the hooks. */
+	if (atomic_long_read(&mitosis_pages))
+		schedule_delayed_work(to_delayed_work(work), KEY_OFF_DELAY);
+	else
 		static_branch_disable(&mitosis_key);
+out:
 	mutex_unlock(&key_mutex);
 }
+
 static DECLARE_DELAYED_WORK(key_off_work, key_off);
 
 /* Sleeps only for the first user. */
@@ -108,7 +115,8 @@ static struct mitosis_mm *mitosis_alloc(struct mm_struct *mm)
 	struct mitosis_mm *m;
 	int nid;
 
-	m = kzalloc(struct_size(m, node, nr_node_ids), GFP_KERNEL_ACCOUNT);
+	m = kzalloc(struct_size(m, node, nr_node_ids),
+		    GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL | __GFP_NOWARN);
 	if (!m)
 		return NULL;
 
@@ -278,6 +286,18 @@ struct grow_pass {
 	bool missing;
 };
 
+/* One failure is enough: the node is full, and the worker comes back. */
+static void grow_one(struct mitosis_mm *m, struct mitosis_table *t, int nid,
+		     struct grow_pass *pass)
+{
+	if (mitosis_grow(m, t->pt, t->level, nid)) {
+		pass->grown++;
+		return;
+	}
+	pass->missing = true;
+	node_clear(nid, pass->nodes);
+}
+
 static int grow_visit(struct mitosis_mm *m, struct mitosis_table *t, void *arg)
 {
 	struct grow_pass *pass = arg;
@@ -286,16 +306,12 @@ static int grow_visit(struct mitosis_mm *m, struct mitosis_table *t, void *arg)
 	for_each_node_mask(nid, pass->nodes) {
 		struct ptdesc *parent = ring_find(parent_of(t), nid, m);
 
-		if (!parent || ring_find(t->pt, nid, m) ||
-		    !mitosis_may_grow(m, t->pt, t->level, nid))
+		if (!parent)
 			continue;
-		if (!mitosis_grow(m, t->pt, t->level, nid)) {
-			pass->missing = true;
-			node_clear(nid, pass->nodes);
-			continue;
-		}
+		if (!ring_find(t->pt, nid, m) &&
+		    mitosis_may_grow(m, t->pt, t->level, nid))
+			grow_one(m, t, nid, pass);
 		entry_relink(parent, t->slot, t->level + 1);
-		pass->grown++;
 	}
 	return 0;
 }
@@ -346,16 +362,28 @@ static int shrink_trees(struct mitosis_mm *m, nodemask_t *nodes)
 	return 0;
 }
 
-/* Trees that are there but not wanted. */
+/*
+ * Nodes with copies that are not wanted.  A table that khugepaged has taken out
+ * for a moment is not found by a walk and keeps its copies for another round.
+ */
 static void surplus(struct mitosis_mm *m, nodemask_t *nodes)
 {
 	int nid;
 
 	nodes_clear(*nodes);
 	for (nid = 0; nid < nr_node_ids; nid++) {
-		if (m->node[nid].tree && !node_isset(nid, m->nodes))
+		if (atomic_long_read(&m->node[nid].pages) > 0 &&
+		    !node_isset(nid, m->nodes))
 			node_set(nid, *nodes);
 	}
+}
+
+static bool any_surplus(struct mitosis_mm *m)
+{
+	nodemask_t nodes;
+
+	surplus(m, &nodes);
+	return !nodes_empty(nodes);
 }
 
 /* Where tables may lie from now on.  Return: whether hooks have work to do. */
@@ -444,7 +472,8 @@ static void plan_repair(struct mitosis_mm *m, int err)
 		mitosis_kick(m, 0);
 	} else if (err == -EBUSY) {
 		mitosis_kick(m, BACKOFF_MIN);
-	} else if (READ_ONCE(m->short_of_memory) || any_held(m)) {
+	} else if (READ_ONCE(m->short_of_memory) || any_held(m) ||
+		   any_surplus(m)) {
 		mitosis_kick(m, m->backoff);
 		m->backoff = min(2 * m->backoff, (unsigned long)BACKOFF_MAX);
 	} else {
@@ -475,7 +504,7 @@ int mitosis_apply(struct mitosis_mm *m)
 		err = retreat(m) ?: advance(m);
 
 	plan_repair(m, err);
-	if (!err && !want)
+	if (!err && !want && !any_surplus(m))
 		clear_in_force(m);
 	return err;
 }

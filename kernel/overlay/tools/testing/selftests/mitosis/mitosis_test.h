@@ -258,9 +258,6 @@ long count_tables(const struct pgtables *tables, int tree, int level, int node);
 /* Are all tables that CPUs of node @node walk on node @home? */
 bool all_tables_on(const struct pgtables *tables, int node, int home);
 
-/* How many tables do the nodes in force walk that do not lie there? */
-long tables_elsewhere(pid_t pid);
-
 struct verdict {
 	long tables, copies, entries, ad_differ, mismatches, nonlocal, cpus, roots;
 	char bad[2048];
@@ -294,6 +291,9 @@ struct nodes {
 	int nr;
 	int id[1024];
 };
+
+/* How many tables do CPUs of these nodes walk that lie on another node? */
+long tables_elsewhere(pid_t pid, const struct nodes *nodes);
 
 struct nodes parse_nodes(const char *text);
 bool has_node(const struct nodes *nodes, int node);

@@ -140,23 +140,14 @@ bool all_tables_on(const struct pgtables *tables, int node, int home)
 	return all && count_tables(tables, node, 0, home) == all;
 }
 
-/* Return the nodes that a policy names. */
-static struct nodes listed(const char *policy)
-{
-	const char *list = strchr(policy, ' ');
-
-	return parse_nodes(list ? list + 1 : "");
-}
-
-long tables_elsewhere(pid_t pid)
+long tables_elsewhere(pid_t pid, const struct nodes *nodes)
 {
 	struct pgtables tables = read_pgtables(pid);
-	struct nodes nodes = listed(tables.effective);
 	long elsewhere = 0;
 
-	for (int i = 0; i < nodes.nr; i++)
-		elsewhere += count_tables(&tables, nodes.id[i], 0, -1) -
-			     count_tables(&tables, nodes.id[i], 0, nodes.id[i]);
+	for (int i = 0; i < nodes->nr; i++)
+		elsewhere += count_tables(&tables, nodes->id[i], 0, -1) -
+			     count_tables(&tables, nodes->id[i], 0, nodes->id[i]);
 	free_pgtables(&tables);
 	return elsewhere;
 }
@@ -310,7 +301,8 @@ int leaf_level(pid_t pid, const void *p)
 struct nodes effective_nodes(pid_t pid)
 {
 	struct pgtables tables = read_pgtables(pid);
+	const char *list = strchr(tables.effective, ' ');
 
 	free_pgtables(&tables);
-	return listed(tables.effective);
+	return parse_nodes(list ? list + 1 : "");
 }
