@@ -18,6 +18,12 @@ struct listing {
 	" -J, --json            JSON\n"						\
 	" -h, --help            this help\n"
 
+/* No heading when there is nothing but errors. */
+static inline bool listing_has_table(const struct listing *listing, size_t count)
+{
+	return count || !listing->pids.count;
+}
+
 /* @help prints and does not return. */
 void listing_parse(struct listing *listing, int argc, char **argv,
 		   const char *command, void (*help)(void));

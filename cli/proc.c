@@ -277,6 +277,12 @@ int explain_process(pid_t pid, const char *name, int error)
 
 void require_support(void)
 {
+	char *policy = read_file("/sys/kernel/mm/mitosis/policy");
+	bool off = policy && !strcmp(policy, "off");
+
+	free(policy);
 	if (!file_exists("/proc/self/pgtable_policy"))
 		exit(explain_missing(0));
+	if (off)
+		exit(explain_switched_off());
 }

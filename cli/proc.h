@@ -42,7 +42,7 @@ int explain_unsupported(void);
 int explain_switched_off(void);
 int explain_process(pid_t pid, const char *name, int error);
 
-/* Leaves with an explanation unless this kernel has the files of a process. */
+/* Leaves with an explanation unless this kernel can replicate page tables. */
 void require_support(void);
 
 #endif

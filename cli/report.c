@@ -8,7 +8,6 @@
  * itself continues its list of entries below.
  */
 #include <err.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include "picture.h"
@@ -218,7 +217,7 @@ static void print_tree(const struct sheet *sheet, int tree)
 	unsigned int level;
 
 	if (tree == TREE_PRIMARY)
-		fputs("\nTables on each node", stdout);
+		fputs("\nPrimary tables", stdout);
 	else
 		printf("\nTables that CPUs of node %d walk", tree);
 	printf(" [entries that point to node %s]%s\n", nodes,

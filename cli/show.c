@@ -184,7 +184,7 @@ static void print(const struct listing *options, const struct table *table,
 		table_json_rows(table, "processes", list->shown, list->count,
 				sizeof(*list->shown));
 		json_end();
-	} else {
+	} else if (listing_has_table(options, list->count)) {
 		table_print(table, list->shown, list->count, sizeof(*list->shown));
 	}
 }

@@ -263,7 +263,7 @@ static void print(const struct listing *options, const struct table *table,
 		table_json_rows(table, "processes", list->checked, list->count,
 				sizeof(*list->checked));
 		json_end();
-	} else {
+	} else if (listing_has_table(options, list->count)) {
 		table_print(table, list->checked, list->count, sizeof(*list->checked));
 	}
 }

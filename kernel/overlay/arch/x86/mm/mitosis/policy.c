@@ -54,10 +54,18 @@ static int parse_nodes(char *list, struct mitosis_policy *policy)
  */
 int mitosis_parse(char *text, struct mitosis_policy *policy)
 {
-	char *rest = strim(text), *word = strsep(&rest, " \t");
-	int mode = match_string(mode_names, ARRAY_SIZE(mode_names), word);
+	char *end = text + strlen(text), *rest, *word;
+	int mode;
 
 	memset(policy, 0, sizeof(*policy));
+	if (end > text && end[-1] == '\n')
+		end[-1] = '\0';
+	if (strchr(text, '\n'))
+		return -EINVAL;
+
+	rest = strim(text);
+	word = strsep(&rest, " \t");
+	mode = match_string(mode_names, ARRAY_SIZE(mode_names), word);
 	if (mode < 0)
 		return -EINVAL;
 

@@ -90,12 +90,13 @@ static bool follows_nodes(void)
 	return true;
 }
 
-static void expect_follows_nodes(void)
+static void expect_follows_nodes(int cpu, bool online)
 {
 	if (without_mitosis || strcmp(test_policy, "replicate all"))
 		return;
 	if (!wait_until(follows_nodes(), 10))
-		fail("10 s after the change the nodes in force are not those with CPUs and memory");
+		fail("10 s after CPU %d went %s %d nodes are in force, %d have CPUs and memory", cpu,
+		     online ? "online" : "offline", effective_nodes(SELF).nr, full_nodes()->nr);
 }
 
 TEST(cpu)
@@ -110,12 +111,12 @@ TEST(cpu)
 		/* The member's thread goes on elsewhere, on the root of another node. */
 		set_cpu(crew[last].cpu, "0");
 		expect_all_well(p, 1 + 2 * round);
-		expect_follows_nodes();
+		expect_follows_nodes(crew[last].cpu, false);
 		check_tables(SELF);
 		set_cpu(crew[last].cpu, "1");
 		crew_pin(last);
 		expect_all_well(p, 2 + 2 * round);
-		expect_follows_nodes();
+		expect_follows_nodes(crew[last].cpu, true);
 	}
 	check_roots();
 }

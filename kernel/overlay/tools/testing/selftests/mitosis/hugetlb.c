@@ -35,19 +35,19 @@ static void need_pages(const struct kind *kind, int nr)
 		     kind->size / MB);
 }
 
-/* Map @nr pages and fill the start of each; the rest of a page of 1 GB would take too long. */
-static char *map_pages(const struct kind *kind, int nr, int flags)
+static char *map_pages(const struct kind *kind, int nr)
 {
 	char *p;
 
-	need_pages(kind, 2 * nr);
+	need_pages(kind, nr);
 	p = mmap(NULL, nr * kind->size, PROT_READ | PROT_WRITE,
-		 flags | MAP_ANONYMOUS | MAP_HUGETLB | kind->map_flag, -1, 0);
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | kind->map_flag, -1, 0);
 	if (p == MAP_FAILED)
 		skip("no pages of %zu MB: %s", kind->size / MB, strerror(errno));
 	return p;
 }
 
+/* Call on the start of each page; the rest of a page of 1 GB would take too long. */
 static void call_on_pages(const struct kind *kind, char *p, int nr,
 			  void (*call)(void *, size_t, unsigned int), unsigned int seed)
 {
@@ -62,7 +62,7 @@ static void expect_page(void *p, size_t size, unsigned int seed)
 
 static void check_life(const struct kind *kind, int nr)
 {
-	char *p = map_pages(kind, nr, MAP_PRIVATE);
+	char *p = map_pages(kind, nr);
 
 	call_on_pages(kind, p, nr, fill, 1);
 	if (!without_mitosis)
@@ -86,7 +86,7 @@ TEST(life_2m)
 	check_life(&two_mb, 4);
 }
 
-TEST(life_1g)
+TEST(life_1g, .timeout = 120)
 {
 	check_life(&one_gb, 1);
 }
@@ -110,9 +110,11 @@ static void keep_own_copy(void *arg)
 
 static void check_fork(const struct kind *kind, int nr)
 {
-	struct family family = { kind, map_pages(kind, nr, MAP_PRIVATE), nr, new_stage() };
+	struct family family = { .kind = kind, .nr = nr, .stage = new_stage() };
 	pid_t pid;
 
+	need_pages(kind, 2 * nr);
+	family.p = map_pages(kind, nr);
 	call_on_pages(kind, family.p, nr, fill, 1);
 	pid = start_child(keep_own_copy, &family);
 	await_stage(family.stage, 1);
@@ -127,14 +129,14 @@ TEST(fork_2m)
 	check_fork(&two_mb, 3);
 }
 
-TEST(fork_1g)
+TEST(fork_1g, .timeout = 300)
 {
 	check_fork(&one_gb, 1);
 }
 
 TEST(mremap_2m)
 {
-	char *p = map_pages(&two_mb, 2, MAP_PRIVATE), *q;
+	char *p = map_pages(&two_mb, 2), *q;
 
 	call_on_pages(&two_mb, p, 2, fill, 1);
 	q = mremap(p, 2 * PMD_SIZE, 2 * PMD_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED,

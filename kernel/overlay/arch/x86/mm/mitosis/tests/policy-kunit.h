@@ -31,7 +31,7 @@ static void reads_policies(struct kunit *test)
 static void refuses_the_rest(struct kunit *test)
 {
 	static const char * const texts[] = {
-		"", "\n", "Default", "none 0", "default all", "bind", "bind 0,1",
+		"", "\n", "\nnone", "none\n\n", "Default", "none 0", "default all", "bind", "bind 0,1",
 		"bind all", "bind -1", "replicate", "replicate ", "replicate x",
 		"replicate 0 1", "replicate 1-0", "replicate 99999",
 	};
