@@ -75,8 +75,8 @@
  *   the two sees the other.
  *
  * Why a policy that changes cannot miss a new table
- *   A table gets its copies where it is installed, under the parent's lock, for
- *   each of the parent's copies whose node is in mitosis_mm.nodes.  A change of
+ *   A table gets its copies right before it is installed, under the parent's
+ *   lock, for each of the parent's copies whose node is in mitosis_mm.nodes.  A change of
  *   policy publishes nodes first and then visits each parent under its lock:
  *   an installation either sees the new nodes or is seen by the visit.
  *
@@ -261,7 +261,7 @@ void copy_disown(struct ptdesc *copy, int level);
 u64 entry_ad(u64 from, u64 primary);
 void entry_merge(void *slot, u64 of, u64 bits);
 u64 entry_translate(struct ptdesc *copy, void *slot, u64 val, int level);
-void entry_copy(struct ptdesc *copy, void *slot, u64 val, int level);
+void entry_copy(struct ptdesc *copy, void *slot, int level);
 void entry_relink(struct ptdesc *copy, void *slot, int level);
 bool mitosis_supported(void);
 

@@ -77,33 +77,32 @@ static struct ptdesc *child_find(struct ptdesc *copy, u64 val)
 }
 
 /*
- * The table behind @val is being installed under @copy's primary, whose lock
- * the caller holds.  Nobody else can reach it yet, or its old parent's lock is
- * held, too (mremap).
+ * The table behind @val is about to be installed under @copy's primary, whose
+ * lock the caller holds.
  */
-static struct ptdesc *child_grow(struct ptdesc *copy, u64 val, int level)
+static void child_grow(struct ptdesc *copy, u64 val, int level)
 {
-	struct ptdesc *child = entry_table(val), *grown;
+	struct ptdesc *child = entry_table(val);
 	struct mitosis_mm *m = copy_owner(copy);
 	int nid = ptdesc_nid(copy);
 	spinlock_t *ptl = NULL;
-	bool may;
+	bool failed;
 
 	if (!m || !mitosis_wants(m, child, level - 1, nid))
-		return NULL;
+		return;
 
 	lockdep_assert_held(table_lock(m->mm, copy_primary(copy), level));
 	if (level - 1 < MITOSIS_PUD) {
 		ptl = table_lock(m->mm, child, level - 1);
 		spin_lock_nested(ptl, SINGLE_DEPTH_NESTING);
 	}
-	may = mitosis_may_grow(m, child, level - 1, nid);
-	grown = may ? mitosis_grow(m, child, level - 1, nid) : NULL;
+	failed = !ring_find(child, nid, m) &&
+		 mitosis_may_grow(m, child, level - 1, nid) &&
+		 !mitosis_grow(m, child, level - 1, nid);
 	if (ptl)
 		spin_unlock(ptl);
-	if (may && !grown)
+	if (failed)
 		mitosis_kick(m, m->backoff);
-	return grown;
 }
 
 /* What a copy holds where the primary holds @val. */
@@ -119,16 +118,32 @@ u64 entry_translate(struct ptdesc *copy, void *slot, u64 val, int level)
 	return child ? entry_to(val, child) : val;
 }
 
-/*
- * Derive one entry of a copy from the primary's.  @slot may lie in either half
- * of a root, so the store is raw.
+/**
+ * entry_copy - derive one entry of a copy from the primary's
+ * @copy: a copy, linked in the ring
+ * @slot: entry of the primary, in either half of a root
+ * @level: level of the table
+ *
+ * Repeat until the primary was stable around the store.  A writer without a
+ * lock (see internal.h) either sees the copy in the ring and stores after this
+ * one, or is seen here.  PTE tables have no such writers.
  */
-void entry_copy(struct ptdesc *copy, void *slot, u64 val, int level)
+void entry_copy(struct ptdesc *copy, void *slot, int level)
 {
 	void *primary = ptdesc_address(copy_primary(copy));
 	u64 *to = ptdesc_address(copy) + (slot - primary);
+	u64 val = READ_ONCE(*(u64 *)slot), again;
 
-	WRITE_ONCE(*to, entry_translate(copy, slot, val, level));
+	for (;;) {
+		WRITE_ONCE(*to, entry_translate(copy, slot, val, level));
+		if (level == MITOSIS_PTE)
+			return;
+		smp_mb(); /* pairs with the barrier in mirror_store() */
+		again = READ_ONCE(*(u64 *)slot);
+		if (!((val ^ again) & ~(u64)MITOSIS_AD))
+			return;
+		val = again;
+	}
 }
 
 /**
@@ -142,13 +157,11 @@ void entry_copy(struct ptdesc *copy, void *slot, u64 val, int level)
  */
 void entry_relink(struct ptdesc *copy, void *slot, int level)
 {
-	entry_copy(copy, slot, READ_ONCE(*(u64 *)slot), level);
+	entry_copy(copy, slot, level);
 
 	if (ptdesc_has_flag(copy, MITOSIS_TYPE_ROOT) &&
-	    boot_cpu_has(X86_FEATURE_PTI)) {
-		slot += PAGE_SIZE;
-		entry_copy(copy, slot, READ_ONCE(*(u64 *)slot), level);
-	}
+	    boot_cpu_has(X86_FEATURE_PTI))
+		entry_copy(copy, slot + PAGE_SIZE, level);
 }
 
 /* Shared HugeTLB tables: see copy_disown(). */
@@ -186,9 +199,6 @@ static u64 entry_store(struct ptdesc *copy, void *slot, u64 val, int level)
 	u64 *to = copy_slot(copy, slot);
 	u64 old = READ_ONCE(*to);
 
-	if (level > MITOSIS_PTE && entry_is_table(val) &&
-	    !slot_is_kernel(copy, slot) && !child_find(copy, val))
-		child_grow(copy, val, level);
 	val = entry_translate(copy, slot, val, level);
 
 	if (level == mitosis_top_level()) {
@@ -222,6 +232,28 @@ static struct ptdesc *replicated_table(void *slot)
 		return NULL;
 	VM_WARN_ON_ONCE(ptdesc_has_flag(pt, MITOSIS_TYPE_COPY));
 	return pt;
+}
+
+/*
+ * Before a table is installed: give it a copy for each of its parent's.  Once
+ * the primary is stored, another thread may find the table and install others
+ * below it, which take after the copies that they see.
+ */
+static void mirror_prepare(void *slot, u64 val, int level)
+{
+	struct ptdesc *pt, *copy;
+
+	if (!entry_is_table(val))
+		return;
+
+	pt = replicated_table(slot);
+	if (!pt || slot_is_kernel(pt, slot))
+		return;
+
+	rcu_read_lock();
+	for_each_copy(copy, pt)
+		child_grow(copy, val, level);
+	rcu_read_unlock();
 }
 
 static void mirror_store(enum mitosis_hook hook, void *slot, u64 val, int level)
@@ -398,7 +430,7 @@ void __mitosis_set_pud(enum mitosis_hook hook, void *slot, pudval_t val)
 	mirror_store(hook, slot, val, MITOSIS_PUD);
 }
 
-/* The backend.  Each is native's own store and one patched NOP. */
+/* The backend.  Each is native's own store and one or two patched NOPs. */
 static void mitosis_set_pte(pte_t *ptep, pte_t pte)
 {
 	native_set_pte(ptep, pte);
@@ -409,6 +441,8 @@ static void mitosis_set_pte(pte_t *ptep, pte_t pte)
 
 static void mitosis_set_pmd(pmd_t *pmdp, pmd_t pmd)
 {
+	if (mitosis_on())
+		mirror_prepare(pmdp, native_pmd_val(pmd), MITOSIS_PMD);
 	native_set_pmd(pmdp, pmd);
 	if (mitosis_on())
 		mirror_store(MITOSIS_HOOK_SET_PMD, pmdp, native_pmd_val(pmd),
@@ -417,6 +451,8 @@ static void mitosis_set_pmd(pmd_t *pmdp, pmd_t pmd)
 
 static void mitosis_set_pud(pud_t *pudp, pud_t pud)
 {
+	if (mitosis_on())
+		mirror_prepare(pudp, native_pud_val(pud), MITOSIS_PUD);
 	native_set_pud(pudp, pud);
 	if (mitosis_on())
 		mirror_store(MITOSIS_HOOK_SET_PUD, pudp, native_pud_val(pud),
@@ -425,6 +461,8 @@ static void mitosis_set_pud(pud_t *pudp, pud_t pud)
 
 static void mitosis_set_p4d(p4d_t *p4dp, p4d_t p4d)
 {
+	if (mitosis_on())
+		mirror_prepare(p4dp, native_p4d_val(p4d), MITOSIS_P4D);
 	native_set_p4d(p4dp, p4d);
 	if (!mitosis_on())
 		return;
@@ -438,6 +476,8 @@ static void mitosis_set_p4d(p4d_t *p4dp, p4d_t p4d)
 
 static void mitosis_set_pgd(pgd_t *pgdp, pgd_t pgd)
 {
+	if (mitosis_on())
+		mirror_prepare(pgdp, native_pgd_val(pgd), MITOSIS_PGD);
 	native_set_pgd(pgdp, pgd);
 	if (mitosis_on())
 		mirror_root(MITOSIS_HOOK_SET_PGD, pgdp, native_pgd_val(pgd));

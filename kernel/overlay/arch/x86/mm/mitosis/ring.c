@@ -261,42 +261,19 @@ bool mitosis_may_grow(struct mitosis_mm *m, struct ptdesc *pt, int level,
 	return false;
 }
 
-/*
- * Repeat each entry until the primary was stable around the store.  A writer
- * without a lock either sees the copy in the ring or is seen here.  PTE tables
- * have no such writers.
- */
-static void copy_fill_entry(struct ptdesc *pt, struct ptdesc *copy, int index,
-			    int level)
-{
-	u64 *from = (u64 *)ptdesc_address(pt) + index;
-	u64 val = READ_ONCE(*from), again;
-
-	if (!val)
-		return;
-
-	for (;;) {
-		entry_copy(copy, from, val, level);
-		if (level == MITOSIS_PTE)
-			return;
-		smp_mb(); /* pairs with the barrier in mirror_store() */
-		again = READ_ONCE(*from);
-		if (!((val ^ again) & ~(u64)MITOSIS_AD))
-			return;
-		val = again;
-	}
-}
-
 static void copy_fill(struct ptdesc *pt, struct ptdesc *copy, int level)
 {
+	u64 *from = ptdesc_address(pt);
 	int i, entries = PTRS_PER_PTE;
 
 	/* The user half of a root is the page behind it. */
 	if (ptdesc_has_flag(copy, MITOSIS_TYPE_ROOT) && PGD_ALLOCATION_ORDER)
 		entries *= 2;
 
-	for (i = 0; i < entries; i++)
-		copy_fill_entry(pt, copy, i, level);
+	for (i = 0; i < entries; i++) {
+		if (READ_ONCE(from[i]))
+			entry_copy(copy, &from[i], level);
+	}
 }
 
 static void fallback(struct mitosis_mm *m, int level, int nid)
