@@ -339,9 +339,12 @@ static ssize_t entry_write(struct file *file, const char __user *ubuf,
 	seq_buf_init(&s, answer->text, sizeof(answer->text));
 	show.s = &s;
 	m = mitosis_attach(mm);
-	err = m ? 0 : -ENOMEM;
-	for (level = mitosis_top_level(); level >= MITOSIS_PTE && !err; level--)
-		err = mitosis_walk(m, level, show_table, &show);
+	err = m ? mitosis_observe(m) : -ENOMEM;
+	if (!err) {
+		for (level = mitosis_top_level(); level >= MITOSIS_PTE && !err; level--)
+			err = mitosis_walk(m, level, show_table, &show);
+		mitosis_unobserve(m);
+	}
 	mmput(mm);
 	answer->len = seq_buf_used(&s);
 	*ppos = 0;

@@ -404,6 +404,7 @@ static u64 table_accessed(u64 from, u64 primary)
 	       from & _PAGE_ACCESSED : 0;
 }
 
+/* Without the table's lock, so only Accessed: Dirty may be being cleaned. */
 void __mitosis_fold_pmd(void *slot)
 {
 	struct ptdesc *pt = replicated_table(slot), *copy;
@@ -417,7 +418,8 @@ void __mitosis_fold_pmd(void *slot)
 	for_each_copy(copy, pt) {
 		u64 from = READ_ONCE(*(u64 *)copy_slot(copy, slot));
 
-		bits |= entry_ad(from, val) | table_accessed(from, val);
+		bits |= entry_ad(from, val) & _PAGE_ACCESSED;
+		bits |= table_accessed(from, val);
 	}
 	rcu_read_unlock();
 

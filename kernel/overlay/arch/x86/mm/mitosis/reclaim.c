@@ -76,18 +76,16 @@ static struct mitosis_mm *pick(struct shrink_control *sc)
 
 static unsigned long scan(struct shrinker *s, struct shrink_control *sc)
 {
-	unsigned long freed = 0, last;
+	unsigned long freed = 0;
 	struct mitosis_mm *m;
 
+	/* Each is held for a while afterwards and not picked again. */
 	while (freed < sc->nr_to_scan) {
 		m = pick(sc);
 		if (!m)
 			break;
-		last = mitosis_reclaim_node(m, sc->nid);
+		freed += mitosis_reclaim_node(m, sc->nid);
 		mmput_async(m->mm);
-		if (!last)
-			break;	/* somebody else was faster */
-		freed += last;
 	}
 	sc->nr_scanned = freed;
 	return freed ?: SHRINK_STOP;

@@ -146,7 +146,9 @@ static struct page *copy_page_alloc(struct mitosis_mm *m, int nid, int order)
 	struct mem_cgroup *memcg, *old;
 	struct page *page;
 
-	memcg = get_mem_cgroup_from_mm(m->mm);
+	/* A child that is being forked has no cgroup yet: charge as for it. */
+	memcg = list_empty(&m->list) ? get_mem_cgroup_from_mm(current->mm) :
+				       get_mem_cgroup_from_mm(m->mm);
 	old = set_active_memcg(memcg);
 	page = alloc_pages_node(nid, gfp, order);
 	set_active_memcg(old);

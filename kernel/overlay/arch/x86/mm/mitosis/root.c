@@ -123,6 +123,14 @@ void mitosis_reload_roots(struct mitosis_mm *m)
 	 */
 	inc_mm_tlb_gen(m->mm);
 	on_each_cpu_mask(mm_cpumask(m->mm), reload_root, m->mm, true);
+
+	/*
+	 * A CPU may have caught up with tlb_gen by some other flush, walked the
+	 * old root on, and left before the mask was read.  Nobody can start on
+	 * the old root any more, so one more generation makes it flush when it
+	 * comes back.
+	 */
+	flush_tlb_mm(m->mm);
 }
 
 #ifdef CONFIG_MITOSIS_KUNIT_TEST

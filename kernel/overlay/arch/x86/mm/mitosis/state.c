@@ -155,8 +155,10 @@ struct mitosis_mm *mitosis_attach(struct mm_struct *mm)
 {
 	struct mitosis_mm *m = READ_ONCE(mm->context.mitosis), *old;
 
-	if (m)
+	if (m) {
+		enlist(m);	/* made by a fork while the key was off */
 		return m;
+	}
 
 	m = mitosis_alloc(mm);
 	if (!m)
@@ -298,6 +300,14 @@ static void grow_one(struct mitosis_mm *m, struct mitosis_table *t, int nid,
 	node_clear(nid, pass->nodes);
 }
 
+/* Whoever walks under m->lock lets reclaim have it. */
+static int make_way(struct mitosis_mm *m)
+{
+	if (current->flags & PF_MEMALLOC)
+		return 0;
+	return atomic_read(&m->reclaimers) ? -EBUSY : 0;
+}
+
 static int grow_visit(struct mitosis_mm *m, struct mitosis_table *t, void *arg)
 {
 	struct grow_pass *pass = arg;
@@ -313,7 +323,7 @@ static int grow_visit(struct mitosis_mm *m, struct mitosis_table *t, void *arg)
 			grow_one(m, t, nid, pass);
 		entry_relink(parent, t->slot, t->level + 1);
 	}
-	return 0;
+	return make_way(m);
 }
 
 static int shrink_visit(struct mitosis_mm *m, struct mitosis_table *t, void *arg)
@@ -322,7 +332,7 @@ static int shrink_visit(struct mitosis_mm *m, struct mitosis_table *t, void *arg
 	int nid;
 
 	if (!ring_next(t->pt))
-		return 0;
+		return make_way(m);
 
 	for_each_node_mask(nid, *nodes) {
 		struct ptdesc *parent = ring_find(parent_of(t), nid, m);
@@ -331,7 +341,7 @@ static int shrink_visit(struct mitosis_mm *m, struct mitosis_table *t, void *arg
 		if (parent)
 			entry_relink(parent, t->slot, t->level + 1);
 	}
-	return 0;
+	return make_way(m);
 }
 
 /* Top down, so that a copy always hangs below its parent's. */
@@ -546,9 +556,6 @@ unsigned long mitosis_reclaim_node(struct mitosis_mm *m, int nid)
 {
 	long before = atomic_long_read(&m->node[nid].pages);
 
-	if (before <= 0)
-		return 0;
-
 	atomic_inc(&m->reclaimers);
 	mutex_lock(&m->lock);
 	atomic_dec(&m->reclaimers);
@@ -557,7 +564,7 @@ unsigned long mitosis_reclaim_node(struct mitosis_mm *m, int nid)
 	retreat(m);
 	mitosis_kick(m, HELD_AFTER_RECLAIM);
 	mutex_unlock(&m->lock);
-	return before - atomic_long_read(&m->node[nid].pages);
+	return max(before - atomic_long_read(&m->node[nid].pages), 0L);
 }
 
 /* The user half is empty, so the roots are all there is to grow. */

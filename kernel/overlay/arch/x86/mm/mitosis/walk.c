@@ -110,15 +110,13 @@ out:
 	return err;
 }
 
-/* Reclaim is not to be stopped by a signal, and stops everybody else. */
+/* Reclaim is not to be stopped by a signal. */
 static int mitosis_interrupted(struct mitosis_mm *m)
 {
 	if (READ_ONCE(m->quit))
 		return -ESRCH;
 	if (current->flags & PF_MEMALLOC)
 		return 0;
-	if (atomic_read(&m->reclaimers))
-		return -EBUSY;
 	return signal_pending(current) ? -EINTR : 0;
 }
 
@@ -132,8 +130,7 @@ static int mitosis_interrupted(struct mitosis_mm *m)
  * Tables that are installed or freed meanwhile may be visited or not.
  *
  * Return: 0, what @visit returned if that was not 0, -EINTR when a signal is
- * pending, -EBUSY when reclaim waits for the lock, -ESRCH when the address space
- * is being torn down.
+ * pending, -ESRCH when the address space is being torn down.
  */
 int mitosis_walk(struct mitosis_mm *m, int level, mitosis_visit_t visit,
 		 void *arg)
@@ -142,20 +139,21 @@ int mitosis_walk(struct mitosis_mm *m, int level, mitosis_visit_t visit,
 	int err;
 
 	might_sleep();
-	do {
+	for (;;) {
 		err = mitosis_interrupted(m);
 		if (err)
 			return err;
 
+		cond_resched();
 		err = visit_at(m, level, addr, &next, visit, arg);
 		if (err == -EAGAIN) {
 			cpu_relax();
-			next = addr;
-			err = 0;
+			continue;
 		}
+		if (err)
+			return err;
+		if (!next || next >= TASK_SIZE_MAX)
+			return 0;
 		addr = next;
-		cond_resched();
-	} while (!err && addr && addr < TASK_SIZE_MAX);
-
-	return err;
+	}
 }

@@ -12,7 +12,7 @@
 #define NOBODY	65534
 #define SYSTEM	"/sys/kernel/mm/mitosis/"
 
-SETTING(races, 30, "processes that end while their policy is set")
+SETTING(races, 15, "processes that end while their policy is set")
 
 static void need_mitosis(void)
 {

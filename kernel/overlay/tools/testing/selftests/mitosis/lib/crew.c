@@ -171,7 +171,7 @@ static void spin(const struct member *member, void *arg)
 	(void)member;
 	(void)arg;
 	while (!roots_seen)
-		__builtin_ia32_pause();
+		sched_yield();
 }
 
 /* Return how many members have a node whose tree is in force. */
