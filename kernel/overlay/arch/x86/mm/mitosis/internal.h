@@ -287,7 +287,7 @@ struct mitosis_mm *mitosis_attach(struct mm_struct *mm);
 int mitosis_processes(void);
 int mitosis_apply(struct mitosis_mm *m);
 void mitosis_kick(struct mitosis_mm *m, unsigned long delay);
-void mitosis_kick_all(void);
+void mitosis_kick_all(unsigned long delay);
 void mitosis_attach_all(void);
 int mitosis_observe(struct mitosis_mm *m);
 void mitosis_unobserve(struct mitosis_mm *m);

@@ -248,7 +248,7 @@ int mitosis_set_system_policy(const struct mitosis_policy *policy)
 	spin_unlock(&system_lock);
 	if (is)
 		mitosis_attach_all();
-	mitosis_kick_all();
+	mitosis_kick_all(0);
 	if (was && !is)
 		mitosis_drop_key();
 	mutex_unlock(&system_mutex);
@@ -259,13 +259,14 @@ static int node_state_changed(struct notifier_block *nb, unsigned long action,
 			      void *arg)
 {
 	if (action == MEM_ONLINE || action == MEM_OFFLINE)
-		mitosis_kick_all();
+		mitosis_kick_all(0);
 	return NOTIFY_OK;
 }
 
+/* N_CPU of the node changes only after this notice. */
 static int cpu_state_changed(unsigned int cpu)
 {
-	mitosis_kick_all();
+	mitosis_kick_all(HZ);
 	return 0;
 }
 

@@ -95,8 +95,8 @@ void mitosis_kick(struct mitosis_mm *m, unsigned long delay)
 	mmdrop(m->mm);	/* was queued already, with a reference */
 }
 
-/* Something changed for everybody: nodes, the system's policy. */
-void mitosis_kick_all(void)
+/* Something changed for everybody, or will have in @delay jiffies. */
+void mitosis_kick_all(unsigned long delay)
 {
 	struct mitosis_mm *m;
 
@@ -104,7 +104,7 @@ void mitosis_kick_all(void)
 	list_for_each_entry(m, &mitosis_list, list) {
 		if (!mmget_not_zero(m->mm))
 			continue;
-		mitosis_kick(m, 0);
+		mitosis_kick(m, delay);
 		mmput_async(m->mm);
 	}
 	spin_unlock(&mitosis_list_lock);
