@@ -301,6 +301,24 @@ TEST(tmpfs_collapse)
 	unmap_and_expect_kept(&written);
 }
 
+/* Not a decision, but what a person is shown. */
+TEST(tmpfs_numa_maps)
+{
+	struct written written = write_tmpfs(SIZE);
+	FILE *file = fopen("/proc/self/numa_maps", "re");
+	char line[4096], *dirty = NULL;
+
+	if (!file)
+		skip("no /proc/self/numa_maps");
+	while (!dirty && fgets(line, sizeof(line), file))
+		if (strtoul(line, NULL, 16) == (unsigned long)written.p)
+			dirty = strstr(line, "dirty=");
+	fclose(file);
+	if (!dirty || atol(dirty + strlen("dirty=")) != SIZE / PAGE)
+		fail("of %lu dirty pages numa_maps shows %s", SIZE / PAGE, dirty ? dirty : "none");
+	unmap_and_expect_kept(&written);
+}
+
 /* A process that ends with the only dirty bit. */
 
 static void write_and_exit(void *arg)

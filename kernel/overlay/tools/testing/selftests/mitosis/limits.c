@@ -50,10 +50,10 @@ static void prefer(int node)
 	check_ok(syscall(SYS_set_mempolicy, MPOL_PREFERRED, mask, 8 * sizeof(mask)));
 }
 
-/* Take most of a node quickly, but leave so much that the kernel is not in trouble. */
+/* Take most of a node quickly, but leave so much that the kernel need not reclaim. */
 static void take_most(int node)
 {
-	long pages = free_pages(node) - 2 * watermark(node, "high");
+	long pages = free_pages(node) - watermark(node, "high") - 512;
 	char *p;
 
 	if (pages <= 0)

@@ -159,6 +159,27 @@ TEST(bind_each)
 	}
 }
 
+/* What is allocated under 'bind' needs no copy: the tables themselves lie there. */
+TEST(bind_new_tables)
+{
+	for (int i = 0; i < full_nodes()->nr; i++) {
+		int node = full_nodes()->id[i];
+		struct pgtables before, after;
+
+		must_set("bind", node);
+		before = read_pgtables(SELF);
+		map_sparsely();
+		after = read_pgtables(SELF);
+		if (count_tables(&after, TREE_PRIMARY, 1, node) <
+		    count_tables(&before, TREE_PRIMARY, 1, node) + TABLES)
+			fail("%ld of %d new tables lie on node %d",
+			     count_tables(&after, TREE_PRIMARY, 1, node) -
+			     count_tables(&before, TREE_PRIMARY, 1, node), TABLES, node);
+		free_pgtables(&before);
+		free_pgtables(&after);
+	}
+}
+
 TEST(none)
 {
 	char *p = map_sparsely();

@@ -173,6 +173,32 @@ TEST(nothing_is_left)
 		fail("processes that are over still count");
 }
 
+static void collapse_file(void *arg)
+{
+	int fd = check_ok(memfd_create("mitosis", MFD_CLOEXEC));
+	char *p = map_anon(PMD_SIZE, PMD_SIZE), *q = map_anon(PMD_SIZE, PMD_SIZE);
+
+	(void)arg;
+	check_ok(ftruncate(fd, PMD_SIZE));
+	check(mmap(p, PMD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == p);
+	check(mmap(q, PMD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == q);
+	fill(p, PMD_SIZE, 1);
+	expect_filled(q, PMD_SIZE, 1);
+	if (madvise(p, PMD_SIZE, MADV_COLLAPSE))
+		skip("MADV_COLLAPSE: %s", strerror(errno));
+	expect_filled(q, PMD_SIZE, 1);
+}
+
+/* Nor of tables that a collapse took out of the page table and freed much later. */
+TEST(nothing_is_left_of_collapse)
+{
+	long before = replica_bytes_of_all();
+
+	for (int i = 0; i < 3; i++)
+		end_child(start_child(collapse_file, NULL));
+	expect_no_leak(before);
+}
+
 /* A process ends while CPUs of other nodes keep its root loaded, idle or for a kernel thread. */
 static void rest(const struct member *member, void *arg)
 {

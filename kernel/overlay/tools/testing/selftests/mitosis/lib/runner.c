@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Run the tests of a program, each in a process of its own, and print KTAP. */
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -242,6 +243,32 @@ static void __attribute__((noreturn)) run_in_child(const struct test *test)
 	_exit(0);
 }
 
+/* Show where the threads of a process group are. */
+static void note_stacks(pid_t group)
+{
+	char path[300], text[2048];
+	glob_t tasks;
+
+	if (glob("/proc/[0-9]*/task/[0-9]*", 0, NULL, &tasks))
+		return;
+	for (size_t i = 0; i < tasks.gl_pathc; i++) {
+		char state;
+		int pgrp;
+
+		snprintf(path, sizeof(path), "%s/stat", tasks.gl_pathv[i]);
+		if (read_file(path, text, sizeof(text)) <= 0 ||
+		    sscanf(strrchr(text, ')'), ") %c %*d %d", &state, &pgrp) != 2 || pgrp != group)
+			continue;
+		snprintf(path, sizeof(path), "%s/stack", tasks.gl_pathv[i]);
+		if (read_file(path, text, sizeof(text)) < 0)
+			text[0] = '\0';
+		for (char *line = text; (line = strchr(line, '\n')); line++)
+			*line = ' ';
+		note("%s %c %s", tasks.gl_pathv[i], state, text);
+	}
+	globfree(&tasks);
+}
+
 /* Return whether the process ended in time. */
 static bool wait_for_end(pid_t pid, unsigned int seconds)
 {
@@ -275,8 +302,10 @@ static int run_test(const struct test *test)
 	if (!pid)
 		run_in_child(test);
 	setpgid(pid, pid);
-	if (!wait_for_end(pid, timeout))
+	if (!wait_for_end(pid, timeout)) {
 		note("%s: killed after %u s", test->name, timeout);
+		note_stacks(pid);
+	}
 	kill(-pid, SIGKILL);
 	waitpid(pid, &status, 0);
 	undo_all();
