@@ -77,6 +77,13 @@ must_fail() {
 	END
 }
 
+must_crash() {
+	runs '1 passed, 1 failed, 0 skipped' 1 <<-'END'
+	dies  host - 10 - must-crash dies exit 125
+	fails host - 10 - must-crash fails exit 1
+	END
+}
+
 selects() {
 	export ONLY='t*'
 	runs '2 passed, 0 failed, 0 skipped' 0 <<-'END'
@@ -87,6 +94,6 @@ selects() {
 }
 
 for test in counts_statuses counts_ktap status_beats_ktap skip_never_hides_failure time_runs_out \
-	nothing_passed_is_failure success must_fail selects; do
+	nothing_passed_is_failure success must_fail must_crash selects; do
 	check "runner/$test" "$test"
 done
