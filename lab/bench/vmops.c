@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a few operations of the kernel cost, in instructions: for a guest whose QEMU lets one
- * instruction take one tick of the time stamp counter. Print "OPERATION COUNT" lines, per call or
- * per page. Usage: vmops [POLICY], a page-table policy to use and drop before measuring.
+ * A few operations of the kernel between marks, for the QEMU plugin of count.c. Print a line
+ * "OPERATION ROUNDS UNITS" for each: so many intervals, of so many calls or pages.
+ *
+ * usage: vmops [after|under POLICY]    a page-table policy to use and drop before, or to keep
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -16,12 +17,13 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <x86intrin.h>
+
+#include "mark.h"
 
 #define MEMORY	(8UL << 20)
 #define PAGE	4096UL
 #define PAGES	(MEMORY / PAGE)
-#define ROUNDS	20
+#define ROUNDS	30
 
 static char *memory;
 static int to_child[2], to_parent[2];
@@ -134,27 +136,16 @@ static const struct operation {
 	{ "pipe",		nothing,		ping_pong,		nothing,	1000 },
 };
 
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* The median of the rounds: an interrupt lengthens some of them. */
 static void measure(const struct operation *op)
 {
-	uint64_t cost[ROUNDS];
-
 	for (int i = 0; i < ROUNDS; i++) {
 		op->before();
-		cost[i] = __rdtsc();
+		mark(MARK_BEGIN);
 		op->run();
-		cost[i] = __rdtsc() - cost[i];
+		mark(MARK_END);
 		op->after();
 	}
-	qsort(cost, ROUNDS, sizeof(cost[0]), compare);
-	printf("%-16s %10.2f\n", op->name, (double)cost[ROUNDS / 2] / op->units);
+	printf("%s %d %lu\n", op->name, ROUNDS, op->units);
 }
 
 /* A partner on the same CPU, which gives way to whoever yields and answers each byte. */
@@ -190,6 +181,30 @@ static void write_policy(const char *policy)
 	close(fd);
 }
 
+static int hooks_are_active(void)
+{
+	int fd = open("/sys/kernel/mm/mitosis/active", O_RDONLY);
+	char active;
+
+	if (fd < 0 || read(fd, &active, 1) != 1)
+		err(1, "/sys/kernel/mm/mitosis/active");
+	close(fd);
+	return active == '1';
+}
+
+/* The switch back to code without hooks is deferred. */
+static void drop_policy(void)
+{
+	map_and_populate();
+	unmap();
+	write_policy("none");
+	for (int i = 0; hooks_are_active(); i++) {
+		if (i == 60)
+			errx(1, "the hooks are still active a minute after the policy was dropped");
+		sleep(1);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	cpu_set_t first;
@@ -200,13 +215,10 @@ int main(int argc, char **argv)
 	CPU_SET(0, &first);
 	if (sched_setaffinity(0, sizeof(first), &first) || pipe(to_child) || pipe(to_parent))
 		err(1, "cannot set up");
-	if (argc > 1) {
-		write_policy(argv[1]);
-		map_and_populate();
-		unmap();
-		write_policy("none");
-		/* The switch back to code without hooks is deferred. */
-		sleep(20);
+	if (argc == 3) {
+		write_policy(argv[2]);
+		if (!strcmp(argv[1], "after"))
+			drop_policy();
 	}
 	for (size_t i = 0; i < sizeof(operations) / sizeof(operations[0]); i++) {
 		pid_t partner = 0;

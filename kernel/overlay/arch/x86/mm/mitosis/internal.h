@@ -162,16 +162,6 @@ struct mitosis_mm {
 	struct mitosis_node node[];
 };
 
-/* Counters since boot, for sysfs. */
-enum mitosis_event {
-	MITOSIS_GROWN,
-	MITOSIS_SHRUNK,
-	MITOSIS_FALLBACK,
-	MITOSIS_REPAIR,
-	MITOSIS_EVENTS,
-};
-
-extern atomic_long_t mitosis_events[MITOSIS_EVENTS];
 extern atomic_long_t mitosis_pages;	/* copies in the system, in pages */
 extern struct list_head mitosis_list;
 extern spinlock_t mitosis_list_lock;

@@ -6,13 +6,13 @@
  */
 #include <linux/memcontrol.h>
 #include <linux/sched/mm.h>
+#include <linux/vmstat.h>
 #include <asm/tlb.h>
 #include "internal.h"
 
 #define CREATE_TRACE_POINTS
 #include <trace/events/mitosis.h>
 
-atomic_long_t mitosis_events[MITOSIS_EVENTS];
 atomic_long_t mitosis_pages;
 
 spinlock_t *table_lock(struct mm_struct *mm, struct ptdesc *pt, int level)
@@ -209,7 +209,7 @@ static void copy_forget(struct ptdesc *copy, int level)
 	account(m, copy, -1);
 	if (m)
 		atomic_long_inc(&m->node[ptdesc_nid(copy)].freed[MITOSIS_COPY][level]);
-	atomic_long_inc(&mitosis_events[MITOSIS_SHRUNK]);
+	count_vm_event(PGTABLE_SHRUNK);
 	trace_mitosis_shrink(m ? m->mm : NULL, level, ptdesc_nid(copy));
 }
 
@@ -281,7 +281,7 @@ static void copy_fill(struct ptdesc *pt, struct ptdesc *copy, int level)
 static void fallback(struct mitosis_mm *m, int level, int nid)
 {
 	atomic_long_inc(&m->fallbacks);
-	atomic_long_inc(&mitosis_events[MITOSIS_FALLBACK]);
+	count_vm_event(PGTABLE_FALLBACK);
 	WRITE_ONCE(m->short_of_memory, true);
 	trace_mitosis_fallback(m->mm, level, nid);
 }
@@ -318,7 +318,7 @@ struct ptdesc *mitosis_grow(struct mitosis_mm *m, struct ptdesc *pt, int level,
 	copy_fill(pt, copy, level);
 
 	account(m, copy, 1);
-	atomic_long_inc(&mitosis_events[MITOSIS_GROWN]);
+	count_vm_event(PGTABLE_GROWN);
 	trace_mitosis_grow(m->mm, level, nid);
 	return copy;
 }
@@ -473,7 +473,7 @@ void __mitosis_free_roots(pgd_t *pgd)
 	     copy = next) {
 		next = ring_next(copy);
 		account(NULL, copy, -1);
-		atomic_long_inc(&mitosis_events[MITOSIS_SHRUNK]);
+		count_vm_event(PGTABLE_SHRUNK);
 		copy_free(copy);
 	}
 }

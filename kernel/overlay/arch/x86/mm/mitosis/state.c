@@ -14,6 +14,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
+#include <linux/vmstat.h>
 #include <asm/tlbflush.h>
 #include "internal.h"
 
@@ -450,7 +451,7 @@ static int advance(struct mitosis_mm *m)
 	if (pass.grown)
 		flush_tlb_mm(m->mm);
 	if (repairing)
-		atomic_long_add(pass.grown, &mitosis_events[MITOSIS_REPAIR]);
+		count_vm_events(PGTABLE_REPAIRED, pass.grown);
 	if (pass.missing)
 		WRITE_ONCE(m->short_of_memory, true);
 	return err;

@@ -2,7 +2,9 @@
 /* /sys/kernel/mm/mitosis/: one value a file. */
 #include <linux/kobject.h>
 #include <linux/mm.h>
+#include <linux/slab.h>
 #include <linux/sysfs.h>
+#include <linux/vmstat.h>
 #include "internal.h"
 
 static ssize_t policy_show(struct kobject *kobj, struct kobj_attribute *attr,
@@ -60,19 +62,33 @@ static struct kobj_attribute active_attr = __ATTR_RO(active);
 static struct kobj_attribute processes_attr = __ATTR_RO(processes);
 static struct kobj_attribute replica_bytes_attr = __ATTR_RO(replica_bytes);
 
+/* The counters of /proc/vmstat, for those who look here. */
+static ssize_t event_show(enum vm_event_item event, char *buf)
+{
+	unsigned long *events = kcalloc(NR_VM_EVENT_ITEMS, sizeof(*events),
+					GFP_KERNEL);
+	ssize_t len;
+
+	if (!events)
+		return -ENOMEM;
+	all_vm_events(events);
+	len = sysfs_emit(buf, "%lu\n", events[event]);
+	kfree(events);
+	return len;
+}
+
 #define EVENT_ATTR(_name, _event)					\
 static ssize_t _name##_show(struct kobject *kobj,			\
 			    struct kobj_attribute *attr, char *buf)	\
 {									\
-	return sysfs_emit(buf, "%lu\n",					\
-			  atomic_long_read(&mitosis_events[_event]));	\
+	return event_show(_event, buf);					\
 }									\
 static struct kobj_attribute _name##_attr = __ATTR_RO(_name)
 
-EVENT_ATTR(grown, MITOSIS_GROWN);
-EVENT_ATTR(shrunk, MITOSIS_SHRUNK);
-EVENT_ATTR(fallbacks, MITOSIS_FALLBACK);
-EVENT_ATTR(repairs, MITOSIS_REPAIR);
+EVENT_ATTR(grown, PGTABLE_GROWN);
+EVENT_ATTR(shrunk, PGTABLE_SHRUNK);
+EVENT_ATTR(fallbacks, PGTABLE_FALLBACK);
+EVENT_ATTR(repairs, PGTABLE_REPAIRED);
 
 static struct attribute *mitosis_attrs[] = {
 	&policy_attr.attr,

@@ -261,13 +261,15 @@ static long node_pagetables_kb(int node)
 
 TEST(accounting)
 {
-	long vmpte, system, per_node[1024];
+	long vmpte, system, grown, per_node[1024];
 	char *p;
 
 	must_set_policy(SELF, "none");
 	p = map_sparsely();
 	vmpte = read_field("/proc/self/status", "VmPTE");
 	system = read_number("/sys/kernel/mm/mitosis/replica_bytes");
+	grown = read_field("/proc/vmstat", "pgtable_grown");
+	check(grown >= 0);
 	for (int i = 0; i < full_nodes()->nr; i++)
 		per_node[i] = node_pagetables_kb(full_nodes()->id[i]);
 	must_set_policy(SELF, "replicate all");
@@ -282,5 +284,6 @@ TEST(accounting)
 	      vmpte + (full_nodes()->nr - 1) * TABLES * (long)PAGE / 1024);
 	check(read_number("/sys/kernel/mm/mitosis/replica_bytes") >=
 	      system + (full_nodes()->nr - 1) * TABLES * (long)PAGE);
+	check(read_field("/proc/vmstat", "pgtable_grown") >= grown + (full_nodes()->nr - 1) * TABLES);
 	expect_contents(p);
 }
