@@ -125,6 +125,11 @@ static int look_at(struct list *list, pid_t pid)
 	return error;
 }
 
+static int explain(pid_t pid, int error)
+{
+	return error == EXPLAINED ? EXIT_FAILURE : explain_process(pid, FILE_NAME, error);
+}
+
 static int show_named(struct list *list, const struct pids *pids)
 {
 	int status = EXIT_SUCCESS, error;
@@ -132,10 +137,8 @@ static int show_named(struct list *list, const struct pids *pids)
 
 	for (i = 0; i < pids->count; i++) {
 		error = look_at(list, pids->pid[i]);
-		if (error == EXPLAINED)
-			status = EXIT_FAILURE;
-		else if (error)
-			status = explain_process(pids->pid[i], FILE_NAME, error);
+		if (error)
+			status = explain(pids->pid[i], error);
 		if (status == EXIT_UNSUPPORTED)
 			break;
 	}
@@ -163,14 +166,12 @@ static int show_running(struct list *list, bool all)
 	size_t i;
 
 	pids_running(&pids);
-	for (i = 0; i < pids.count && !status; i++) {
+	for (i = 0; i < pids.count && status != EXIT_UNSUPPORTED; i++) {
 		error = look_if_policy(list, pids.pid[i], all);
 		if (error == EACCES || error == EPERM)
 			list->hidden++;
-		else if (error == EXPLAINED)
-			status = EXIT_FAILURE;
 		else if (error && error != ENOENT && error != ESRCH)
-			status = explain_process(pids.pid[i], FILE_NAME, error);
+			status = explain(pids.pid[i], error);
 	}
 	free(pids.pid);
 	return status;
