@@ -113,36 +113,38 @@ int policy_write(pid_t pid, const char *policy)
 	return error;
 }
 
-static void explain_nodes(const char *policy)
+/* Where a page table can be: memory for the kernel, CPUs that walk it. */
+static void usable_nodes(struct nodes *nodes)
 {
-	struct nodes usable, other;
-	char *text;
+	struct nodes memory;
 
-	system_nodes("online", &usable);
-	system_nodes("has_cpu", &other);
-	nodes_intersect(&usable, &other);
-	nodes_free(&other);
-	system_nodes("has_memory", &other);
-	nodes_intersect(&usable, &other);
-	text = nodes_text(&usable);
-	warnx("'%s': a node is not online, or no node has both CPUs and memory; nodes with both: %s",
-	      policy, text);
-	free(text);
-	nodes_free(&other);
-	nodes_free(&usable);
+	system_nodes("has_cpu", nodes);
+	system_nodes("has_normal_memory", &memory);
+	nodes_intersect(nodes, &memory);
+	nodes_free(&memory);
 }
 
-static void explain_cpuset(pid_t pid, const char *policy)
+static char *nodes_to_choose(pid_t pid)
 {
-	char process[PROCESS_TEXT], *text;
-	struct nodes allowed;
+	struct nodes nodes, allowed;
+	char *text;
 
+	usable_nodes(&nodes);
 	allowed_nodes(pid, &allowed);
-	text = nodes_text(&allowed);
-	warnx("'%s' has a node outside the cpuset of %s, which allows %s: choose among those, or 'all'",
-	      policy, process_text(process, pid), text);
-	free(text);
+	nodes_intersect(&nodes, &allowed);
+	text = nodes.count ? nodes_text(&nodes) : xstrdup("none");
 	nodes_free(&allowed);
+	nodes_free(&nodes);
+	return text;
+}
+
+static void explain_nodes(pid_t pid, const char *policy, const char *why)
+{
+	char process[PROCESS_TEXT], *nodes = nodes_to_choose(pid);
+
+	warnx("'%s': %s; nodes that %s can have: %s", policy, why,
+	      process_text(process, pid), nodes);
+	free(nodes);
 }
 
 int policy_explain(pid_t pid, const char *policy, int error)
@@ -156,10 +158,12 @@ int policy_explain(pid_t pid, const char *policy, int error)
 		      policy);
 		break;
 	case ENODEV:
-		explain_nodes(policy);
+		explain_nodes(pid, policy,
+			      "a node is not online, or no node has both CPUs and memory for the kernel");
 		break;
 	case EPERM:
-		explain_cpuset(pid, policy);
+		explain_nodes(pid, policy,
+			      "a node is outside the cpuset, or has no memory; 'all' leaves such nodes out");
 		break;
 	case E2BIG:
 		warnx("the policy is %zu characters long and the kernel takes 4095: write ranges, or 'all'",
