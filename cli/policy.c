@@ -98,21 +98,6 @@ char *policy_for(const struct policy_request *request, pid_t pid)
 	return text;
 }
 
-int policy_write(pid_t pid, const char *policy)
-{
-	int fd = proc_open(pid, "pgtable_policy", O_WRONLY), error = 0;
-	char *line;
-
-	if (fd < 0)
-		return -errno;
-	line = xformat("%s\n", policy);
-	if (write(fd, line, strlen(line)) < 0)
-		error = -errno;
-	free(line);
-	close(fd);
-	return error;
-}
-
 /* Where a page table can be: memory for the kernel, CPUs that walk it. */
 static void usable_nodes(struct nodes *nodes)
 {
@@ -122,6 +107,54 @@ static void usable_nodes(struct nodes *nodes)
 	system_nodes("has_normal_memory", &memory);
 	nodes_intersect(nodes, &memory);
 	nodes_free(&memory);
+}
+
+/* The kernel tells "all" as the nodes that it means now. */
+static char *as_read_back(const char *policy)
+{
+	struct nodes nodes;
+	char *list, *text;
+
+	if (strcmp(policy, "replicate all"))
+		return xstrdup(policy);
+	usable_nodes(&nodes);
+	list = nodes_text(&nodes);
+	text = xformat("replicate %s", list);
+	free(list);
+	nodes_free(&nodes);
+	return text;
+}
+
+static bool is_in_force(pid_t pid, const char *policy)
+{
+	char *now = proc_read(pid, "pgtable_policy"), *expected = as_read_back(policy);
+	bool same = now && (!strcmp(now, policy) || !strcmp(now, expected));
+
+	free(expected);
+	free(now);
+	return same;
+}
+
+static int write_line(int fd, const char *text)
+{
+	char *line = xformat("%s\n", text);
+	int error = write(fd, line, strlen(line)) < 0 ? -errno : 0;
+
+	free(line);
+	return error;
+}
+
+int policy_write(pid_t pid, const char *policy)
+{
+	int fd = proc_open(pid, "pgtable_policy", O_WRONLY), error;
+
+	if (fd < 0)
+		return -errno;
+	error = write_line(fd, policy);
+	close(fd);
+	if (error == -EINTR && is_in_force(pid, policy))
+		return -EINPROGRESS;
+	return error;
 }
 
 static char *nodes_to_choose(pid_t pid)
@@ -145,6 +178,18 @@ static void explain_nodes(pid_t pid, const char *policy, const char *why)
 	warnx("'%s': %s; nodes that %s can have: %s", policy, why,
 	      process_text(process, pid), nodes);
 	free(nodes);
+}
+
+static int explain_interrupted(pid_t pid, const char *policy)
+{
+	char process[PROCESS_TEXT], *now = proc_read(pid, "pgtable_policy");
+
+	if (!now)
+		return explain_process(pid, "pgtable_policy", errno);
+	warnx("a signal came while %s waited for an earlier change: its policy is '%s', not '%s'; try again",
+	      process_text(process, pid), now, policy);
+	free(now);
+	return EXIT_FAILURE;
 }
 
 int policy_explain(pid_t pid, const char *policy, int error)
@@ -174,8 +219,10 @@ int policy_explain(pid_t pid, const char *policy, int error)
 		      process);
 		break;
 	case EINTR:
-		warnx("a signal came while the page tables of %s were being moved: the policy is in force and the kernel finishes in the background",
-		      process);
+		return explain_interrupted(pid, policy);
+	case EINPROGRESS:
+		warnx("a signal came while the page tables of %s were being moved: the policy '%s' is in force and the kernel finishes in the background",
+		      process, policy);
 		break;
 	default:
 		return explain_process(pid, "pgtable_policy", error);

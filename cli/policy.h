@@ -42,7 +42,10 @@ void policy_free(struct policy_request *request);
 /* What to write for a process; NULL after an explanation. */
 char *policy_for(const struct policy_request *request, pid_t pid);
 
-/* 0 or -errno; nothing is printed. */
+/*
+ * 0 or -errno; nothing is printed.  A signal leaves the policy as it was, -EINTR,
+ * or in force while the kernel moves the rest in the background, -EINPROGRESS.
+ */
 int policy_write(pid_t pid, const char *policy);
 
 /* Tells the user why, returns the exit status. */

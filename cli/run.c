@@ -45,7 +45,7 @@ static void parse(int argc, char **argv, struct policy_request *request)
 		usage_error("run", "give a command to run");
 }
 
-/* Interrupted means in force: the program may start while the rest is moved. */
+/* Once the policy is in force the program may start while the rest is moved. */
 static int apply(const struct policy_request *request)
 {
 	char *policy = policy_for(request, 0);
@@ -57,7 +57,7 @@ static int apply(const struct policy_request *request)
 	if (error)
 		status = policy_explain(0, policy, error);
 	free(policy);
-	return error == EINTR ? EXIT_SUCCESS : status;
+	return error == EINPROGRESS ? EXIT_SUCCESS : status;
 }
 
 int command_run(int argc, char **argv)
