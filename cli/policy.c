@@ -211,8 +211,8 @@ int policy_explain(pid_t pid, const char *policy, int error)
 			      "a node is outside the cpuset, or has no memory; 'all' leaves such nodes out");
 		break;
 	case E2BIG:
-		warnx("the policy is %zu characters long and the kernel takes 4095: write ranges, or 'all'",
-		      strlen(policy));
+		warnx("the policy is %zu bytes long, with the newline, and the kernel takes 4095: write ranges, or 'all'",
+		      strlen(policy) + 1);
 		break;
 	case ESRCH:
 		warnx("%s has exited, or has run another program meanwhile: nothing was changed",
