@@ -42,7 +42,8 @@ static void help(void)
 	      "     --input FILE      read a saved /proc/PID/numa_pgtables; one more FILE is\n"
 	      "                       the next dump\n"
 	      "     --tree LIST       print the tables that CPUs of these nodes walk, too\n"
-	      " -v, --exact           every digit instead of 44k and 11M\n"
+	      " -v, --verbose         every digit instead of 44k and 11M\n"
+	      "     --exact           the same\n"
 	      " -w, --width N         columns to fill (default: the terminal's, else 80)\n"
 	      " -o, --output COLUMNS  plain rows with these columns\n"
 	      " -J, --json            one JSON document a dump\n"
@@ -154,6 +155,7 @@ static void parse(int argc, char **argv, struct options *options)
 		{ "count", required_argument, NULL, 'n' },
 		{ "input", required_argument, NULL, 'f' },
 		{ "tree", required_argument, NULL, 't' },
+		{ "verbose", no_argument, NULL, 'v' },
 		{ "exact", no_argument, NULL, 'v' },
 		{ "width", required_argument, NULL, 'w' },
 		{ "output", required_argument, NULL, 'o' },
