@@ -269,6 +269,10 @@ int explain_process(pid_t pid, const char *name, int error)
 		warnx("%s has no address space: it has exited, or is a kernel thread",
 		      process);
 		break;
+	case ENOMEM:
+		warnx("no kernel memory for the state of %s, nothing was changed: free some, or raise memory.max of this command's cgroup, and try again",
+		      process);
+		break;
 	default:
 		warnx("%s: %s: %s", process, name, strerror(error));
 	}
