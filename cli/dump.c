@@ -34,13 +34,13 @@ struct options {
 static void help(void)
 {
 	fputs("Usage: mitosis dump [options] [-p] PID\n"
-	      "       mitosis dump [options] --input FILE...\n\n"
+	      "       mitosis dump [options] --input FILE [--input FILE]...\n\n"
 	      "Show where the page tables of a process lie and what they point to.\n\n"
 	      " -p, --pid PID         the process\n"
 	      " -i, --interval S      again every S seconds, with what was added and removed\n"
 	      " -n, --count N         stop after N dumps\n"
-	      "     --input FILE      read a saved /proc/PID/numa_pgtables; one more FILE is\n"
-	      "                       the next dump\n"
+	      "     --input FILE      read a saved /proc/PID/numa_pgtables; given again: the next\n"
+	      "                       dump\n"
 	      "     --tree LIST       print the tables that CPUs of these nodes walk, too\n"
 	      " -v, --verbose         every digit instead of 44k and 11M\n"
 	      "     --exact           the same\n"
@@ -167,6 +167,9 @@ static void parse(int argc, char **argv, struct options *options)
 
 	while ((option = getopt_long(argc, argv, "p:i:n:vw:o:Jh", names, NULL)) != -1)
 		take_option(options, option, optarg);
+	if (options->input_count && argv[optind])
+		usage_error("dump", "'%s' is too much: give --input before each file, and no process",
+			    argv[optind]);
 	pids_parse_all(&options->pids, argv + optind);
 	if (!options->style.width)
 		options->style.width = terminal_width();
