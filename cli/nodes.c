@@ -134,12 +134,28 @@ static bool all_online(const struct node_list *list, const struct nodes *online)
 	return true;
 }
 
+static bool names_device(const char *list)
+{
+	static const char *const kinds[] = { "block:", "file:", "ip:", "netdev:", "pci:" };
+	size_t i;
+
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (!strncmp(list, kinds[i], strlen(kinds[i])))
+			return true;
+	}
+	return false;
+}
+
 static bool bad_list(const char *list, const struct nodes *online)
 {
 	char *text = nodes_text(online);
 
-	warnx("'%s' is no list of nodes: write 0-3, 0,2, all, !2 (all but 2) or +0 (the first allowed); the online nodes are %s",
-	      list, text);
+	if (names_device(list))
+		warnx("'%s': mitosis does not look up the node of a file or device: give its number, as in the device's numa_node in /sys; the online nodes are %s",
+		      list, text);
+	else
+		warnx("'%s' is no list of nodes: write 0-3, 0,2, all, !2 (all but 2) or +0 (the first allowed); the online nodes are %s",
+		      list, text);
 	free(text);
 	return false;
 }
