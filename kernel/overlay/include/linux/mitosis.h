@@ -17,8 +17,10 @@
 struct mm_struct;
 struct mmu_gather;
 struct page;
+struct task_struct;
 
 #define mitosis_fold(slot)	(slot)
+#define mitosis_fold_fork(slot)	(slot)
 #define mitosis_fold_pmd(slot)	(slot)
 
 static inline void mitosis_table_unhooked(struct mmu_gather *tlb, void *slot,
@@ -33,6 +35,7 @@ static inline unsigned long mitosis_replica_bytes(const struct mm_struct *mm)
 
 static inline void mitosis_cpuset_changed(struct mm_struct *mm,
 					   const nodemask_t *mems) { }
+static inline void mitosis_cpuset_fork(struct task_struct *task) { }
 static inline void mitosis_secure_exec(struct mm_struct *mm) { }
 
 #endif /* CONFIG_MITOSIS */

@@ -51,6 +51,7 @@ struct page;
 	X(PMD_YOUNG, pmdp_test_and_clear_young)				\
 	X(PUD_YOUNG, pudp_test_and_clear_young)				\
 	X(FOLD, fold)							\
+	X(FORK_FOLD, fork_fold)						\
 	X(SHRINK_FOLD, shrink_fold)					\
 	X(FREE_UNHOOKED, free_unhooked)					\
 	X(FREE_FLUSHED, free_flushed)					\
@@ -79,7 +80,7 @@ pteval_t __mitosis_exchange(enum mitosis_hook hook, void *slot, pteval_t old,
 			    pteval_t new);
 void __mitosis_wrprotect(enum mitosis_hook hook, void *slot);
 int __mitosis_clear_young(enum mitosis_hook hook, void *slot);
-void __mitosis_fold(void *slot);
+void __mitosis_fold(enum mitosis_hook hook, void *slot);
 void __mitosis_fold_pmd(void *slot);
 void __mitosis_set_pud(enum mitosis_hook hook, void *slot, pudval_t val);
 
@@ -133,14 +134,19 @@ do {									\
  * the primary entry at @slot.  An expression that yields @slot again.  The lock
  * of its table is held, or a bit that arrives late is only a heuristic's loss.
  */
-#define mitosis_fold(slot)						\
+#define mitosis_fold_for(hook, slot)					\
 ({									\
 	typeof(slot) __slot = (slot);					\
 									\
 	if (mitosis_on())						\
-		__mitosis_fold(__slot);					\
+		__mitosis_fold(MITOSIS_HOOK_##hook, __slot);		\
 	__slot;								\
 })
+
+#define mitosis_fold(slot)	mitosis_fold_for(FOLD, slot)
+
+/* The same before fork copies the entry: each mapping carries Dirty. */
+#define mitosis_fold_fork(slot)	mitosis_fold_for(FORK_FOLD, slot)
 
 /* The same, and Accessed of a PMD entry that leads to a table. */
 #define mitosis_fold_pmd(slot)						\
@@ -224,6 +230,8 @@ void __mitosis_exit_mmap(struct mm_struct *mm);
 void __mitosis_destroy_context(struct mm_struct *mm);
 void __mitosis_secure_exec(struct mm_struct *mm);
 void __mitosis_cpuset_changed(struct mm_struct *mm, const nodemask_t *mems);
+void __mitosis_cpuset_fork(struct task_struct *task);
+void __mitosis_cpu_disable(void);
 unsigned long mitosis_replica_bytes(const struct mm_struct *mm);
 
 #define mitosis_init_context(mm)					\
@@ -251,17 +259,31 @@ static __always_inline void mitosis_exit_mmap(struct mm_struct *mm)
 		__mitosis_exit_mmap(mm);
 }
 
-static inline void mitosis_secure_exec(struct mm_struct *mm)
-{
-	if (mitosis_on())
-		__mitosis_secure_exec(mm);
-}
+/* Also while the key is off: 'none' is a policy, too. */
+#define mitosis_secure_exec(mm)						\
+do {									\
+	if ((mm)->context.mitosis)					\
+		__mitosis_secure_exec(mm);				\
+} while (0)
 
 static inline void mitosis_cpuset_changed(struct mm_struct *mm,
 					   const nodemask_t *mems)
 {
 	if (mitosis_on())
 		__mitosis_cpuset_changed(mm, mems);
+}
+
+static inline void mitosis_cpuset_fork(struct task_struct *task)
+{
+	if (mitosis_on())
+		__mitosis_cpuset_fork(task);
+}
+
+/* On a CPU that is going offline, interrupts off. */
+static inline void mitosis_cpu_disable(void)
+{
+	if (mitosis_on())
+		__mitosis_cpu_disable();
 }
 
 void mitosis_install(void);
@@ -286,6 +308,7 @@ extern const struct file_operations proc_numa_pgtables_operations;
 #define mitosis_exit_mmap(mm)			do { } while (0)
 #define mitosis_destroy_context(mm)		do { } while (0)
 #define mitosis_install()			do { } while (0)
+#define mitosis_cpu_disable()			do { } while (0)
 
 #endif /* CONFIG_MITOSIS */
 #endif /* _ASM_X86_MITOSIS_H */

@@ -36,13 +36,44 @@ static void finding(struct check *check, const char *what, int level, int nid,
 			       what, level, nid, addr, index, diff);
 }
 
-/* Read=only with Dirty is a shadow stack, which only the kernel makes. */
+/* Read-only with Dirty is a shadow stack, which only the kernel makes. */
 static bool entry_differs(u64 is, u64 expected)
 {
 	if ((is ^ expected) & ~(u64)MITOSIS_AD)
 		return true;
 	return entry_present(is) && !(is & _PAGE_RW) && (is & _PAGE_DIRTY) &&
 	       !(expected & _PAGE_DIRTY);
+}
+
+/*
+ * A HugeTLB table that is mapped twice leads to the same copy from both places,
+ * also when the owner has let go of one: see copy_disown().
+ */
+static bool leads_to_disowned(struct ptdesc *copy, u64 val, u64 is, int level)
+{
+	struct ptdesc *left;
+
+	if (level != MITOSIS_PUD || !entry_is_table(val))
+		return false;
+	left = ring_find(entry_table(val), ptdesc_nid(copy), NULL);
+	return left && !entry_differs(is, entry_to(val, left));
+}
+
+/* Interrupts off for the same reason as in entry_copy(). */
+static bool entry_right(struct ptdesc *copy, u64 *slot, u64 *is, int level,
+			u64 *expected)
+{
+	unsigned long flags;
+	bool right;
+	u64 val;
+
+	local_irq_save(flags);
+	val = READ_ONCE(*slot);
+	*expected = entry_translate(copy, slot, val, level);
+	right = !entry_differs(READ_ONCE(*is), *expected) ||
+		leads_to_disowned(copy, val, READ_ONCE(*is), level);
+	local_irq_restore(flags);
+	return right;
 }
 
 static void check_entry(struct check *check, struct mitosis_table *t,
@@ -55,8 +86,7 @@ static void check_entry(struct check *check, struct mitosis_table *t,
 
 	/* Upper levels are also written without a lock: look again. */
 	for (tries = 0; tries < 100; tries++) {
-		expected = entry_translate(copy, slot, READ_ONCE(*slot), t->level);
-		if (!entry_differs(READ_ONCE(*is), expected))
+		if (entry_right(copy, slot, is, t->level, &expected))
 			break;
 		cpu_relax();
 	}
@@ -116,7 +146,7 @@ static int check_table(struct mitosis_mm *m, struct mitosis_table *t, void *arg)
 		if (!is_local(m, t, nid))
 			elsewhere(check, t, nid);
 	}
-	return 0;
+	return mitosis_make_way(m);
 }
 
 /* Which root each CPU has in CR3, by CPU; NULL for another address space. */
@@ -177,9 +207,21 @@ static int check_tables(struct mitosis_mm *m, struct check *check)
 	return err;
 }
 
+static int check_all(struct mitosis_mm *m, struct check *check,
+		     struct cpu_roots *roots)
+{
+	int err;
+
+	mutex_lock(&m->lock);
+	check_roots(m, check, roots);
+	err = check_tables(m, check);
+	mutex_unlock(&m->lock);
+	return err;
+}
+
 static int verify(struct mitosis_mm *m, char *buf, size_t size)
 {
-	struct check check = {};
+	struct check check;
 	struct cpu_roots *roots;
 	char *details;
 	int err = -ENOMEM;
@@ -188,12 +230,15 @@ static int verify(struct mitosis_mm *m, char *buf, size_t size)
 	roots = kzalloc(struct_size(roots, root, nr_cpu_ids), GFP_KERNEL);
 	if (!details || !roots)
 		goto out;
-	seq_buf_init(&check.report, details, REPORT_SIZE);
 
-	mutex_lock(&m->lock);
-	check_roots(m, &check, roots);
-	err = check_tables(m, &check);
-	mutex_unlock(&m->lock);
+	/* When reclaim wants the lock, begin again. */
+	do {
+		memset(&check, 0, sizeof(check));
+		memset(roots->root, 0, nr_cpu_ids * sizeof(roots->root[0]));
+		seq_buf_init(&check.report, details, REPORT_SIZE);
+		err = check_all(m, &check, roots);
+		cond_resched();
+	} while (err == -EBUSY);
 
 	scnprintf(buf, size,
 		  "tables %lu\ncopies %lu\nentries %lu\nad_differ %lu\nmismatches %lu\nnonlocal %lu\n%s",
@@ -392,8 +437,13 @@ void mitosis_check_freed(struct ptdesc *pt, struct ptdesc *copy, int level)
 
 static int __init check_init(void)
 {
-	struct dentry *dir = debugfs_create_dir("mitosis", NULL);
+	struct dentry *dir;
 
+	/* Under Xen PV the entries are no frame numbers of this kernel. */
+	if (!mitosis_supported())
+		return 0;
+
+	dir = debugfs_create_dir("mitosis", NULL);
 	debugfs_create_file("verify", 0600, dir, NULL, &verify_fops);
 	debugfs_create_file("entry", 0600, dir, NULL, &entry_fops);
 #ifdef CONFIG_MITOSIS_MUTANTS

@@ -47,8 +47,9 @@
  *   mm->page_table_lock  own lock of PUD, P4D and PGD tables
  *   PMD table's ptl      own lock of a PMD table; parent lock of a PTE table
  *   PTE table's ptl      own lock of a PTE table
- *   mitosis_list_lock    spinlock: the list of address spaces
- *   mitosis_mm.policy_lock  spinlock: what was asked for; a leaf lock
+ *   part.lock            spinlocks: where address spaces are found, by parts
+ *   mitosis_mm.policy_lock  spinlock: what was asked for; the lock of cpusets
+ *                        nests inside
  *
  *   what                    write                     read
  *   ring of a live table    parent's and own lock     either, or RCU
@@ -143,7 +144,9 @@ struct mitosis_node {
  */
 struct mitosis_mm {
 	struct mm_struct *mm;
-	struct list_head list;
+	struct hlist_node link;
+	struct mem_cgroup *memcg;	/* pays until the address space is complete */
+	bool complete;		/* found through mm->owner who pays */
 	struct mutex lock;
 	spinlock_t policy_lock;
 	struct mitosis_policy policy;
@@ -154,7 +157,7 @@ struct mitosis_mm {
 	bool short_of_memory;	/* a copy is missing: the worker repairs */
 	atomic_t reclaimers;	/* tasks in reclaim that wait for the lock */
 	struct list_head unlinked;	/* copies to free after a grace period */
-	int observers;		/* open files that count freed tables */
+	atomic_t observers;	/* open files that count freed tables */
 	int prefer;		/* node for new primaries, or NUMA_NO_NODE */
 	unsigned long backoff;	/* jiffies until the next repair */
 	atomic_long_t fallbacks;
@@ -162,9 +165,20 @@ struct mitosis_mm {
 	struct mitosis_node node[];
 };
 
+/*
+ * In mm->context.mitosis of those who inherited 'none': that is all there is to
+ * know, so that a fork costs nothing more.
+ */
+#define MITOSIS_OPTED_OUT	((struct mitosis_mm *)BIT(0))
+
+static inline struct mitosis_mm *mitosis_of(const struct mm_struct *mm)
+{
+	struct mitosis_mm *m = READ_ONCE(mm->context.mitosis);
+
+	return m == MITOSIS_OPTED_OUT ? NULL : m;
+}
+
 extern atomic_long_t mitosis_pages;	/* copies in the system, in pages */
-extern struct list_head mitosis_list;
-extern spinlock_t mitosis_list_lock;
 
 /*
  * ptdesc words of a copy.  The primary's own words stay as they are, but for
@@ -272,36 +286,53 @@ int mitosis_walk(struct mitosis_mm *m, int level, mitosis_visit_t visit,
 bool mitosis_publish_roots(struct mitosis_mm *m);
 void mitosis_reload_roots(struct mitosis_mm *m);
 
+/* apply.c: where the tables of an address space lie */
+#define MITOSIS_BACKOFF_MIN	(HZ / 2)
+
+int mitosis_apply(struct mitosis_mm *m);
+void mitosis_start(struct mitosis_mm *m);
+bool mitosis_set_in_force(struct mitosis_mm *m);
+void mitosis_clear_in_force(struct mitosis_mm *m);
+bool mitosis_node_held(struct mitosis_mm *m, int nid);
+unsigned long mitosis_reclaim_node(struct mitosis_mm *m, int nid);
+int mitosis_make_way(struct mitosis_mm *m);
+void mitosis_drop_trees(struct mitosis_mm *m);
+
 /* state.c: address spaces, the static key, the worker */
 struct mitosis_mm *mitosis_attach(struct mm_struct *mm);
-int mitosis_processes(void);
-int mitosis_apply(struct mitosis_mm *m);
-void mitosis_kick(struct mitosis_mm *m, unsigned long delay);
-void mitosis_kick_all(unsigned long delay);
 void mitosis_attach_all(void);
+void mitosis_enlist(struct mitosis_mm *m);
+bool mitosis_find(bool (*match)(struct mitosis_mm *m, void *arg), void *arg);
+int mitosis_processes(void);
+void mitosis_kick(struct mitosis_mm *m, unsigned long delay);
+void mitosis_kick_all(void);
 int mitosis_observe(struct mitosis_mm *m);
 void mitosis_unobserve(struct mitosis_mm *m);
 void mitosis_hold_key(void);
+bool mitosis_share_key(void);
 void mitosis_drop_key(void);
-bool mitosis_node_held(struct mitosis_mm *m, int nid);
-unsigned long mitosis_reclaim_node(struct mitosis_mm *m, int nid);
 
 /* policy.c */
 int mitosis_parse(char *text, struct mitosis_policy *policy);
 int mitosis_print(char *buf, size_t size, const struct mitosis_policy *policy);
 void mitosis_get_policy(struct mitosis_mm *m, struct mitosis_policy *policy);
+void mitosis_policy_of(struct mm_struct *mm, struct mitosis_policy *policy);
 void mitosis_put_policy(struct mitosis_mm *m,
 			const struct mitosis_policy *policy,
 			const nodemask_t *allowed);
+void mitosis_allow(struct mitosis_mm *m, struct task_struct *task);
 void mitosis_target(struct mitosis_mm *m, nodemask_t *nodes);
 enum mitosis_mode mitosis_effective_mode(struct mitosis_mm *m);
 int mitosis_set_policy(struct mitosis_mm *m, struct task_struct *task,
 		       const struct mitosis_policy *policy);
 void mitosis_get_system_policy(struct mitosis_policy *policy);
+bool mitosis_system_has_policy(void);
+void mitosis_attach_later(void);
 int mitosis_set_system_policy(const struct mitosis_policy *policy);
 
 /* reclaim.c */
-void mitosis_shrinker_note(struct mem_cgroup *memcg, int nid);
+struct mem_cgroup *mitosis_payer(struct mitosis_mm *m);
+void mitosis_shrinker_note(struct mitosis_mm *m, int nid);
 
 /* mutant.c: planted bugs, for the tests that must find them */
 #ifdef CONFIG_MITOSIS_MUTANTS

@@ -91,6 +91,9 @@ static void child_grow(struct ptdesc *copy, u64 val, int level)
 	if (!m || !mitosis_wants(m, child, level - 1, nid))
 		return;
 
+	/* Reclaim has to find a child that is being forked before it is complete. */
+	mitosis_enlist(m);
+
 	lockdep_assert_held(table_lock(m->mm, copy_primary(copy), level));
 	if (level - 1 < MITOSIS_PUD) {
 		ptl = table_lock(m->mm, child, level - 1);
@@ -118,6 +121,23 @@ u64 entry_translate(struct ptdesc *copy, void *slot, u64 val, int level)
 	return child ? entry_to(val, child) : val;
 }
 
+/*
+ * Store at @to what the copy holds for @slot.  The child behind an entry of a
+ * PUD table may be a HugeTLB table that is being unshared under other locks; as
+ * in lock_child(), it is not freed before every CPU took an interrupt.
+ */
+static u64 entry_follow(struct ptdesc *copy, void *slot, u64 *to, int level)
+{
+	unsigned long flags;
+	u64 val;
+
+	local_irq_save(flags);
+	val = READ_ONCE(*(u64 *)slot);
+	WRITE_ONCE(*to, entry_translate(copy, slot, val, level));
+	local_irq_restore(flags);
+	return val;
+}
+
 /**
  * entry_copy - derive one entry of a copy from the primary's
  * @copy: a copy, linked in the ring
@@ -132,18 +152,16 @@ void entry_copy(struct ptdesc *copy, void *slot, int level)
 {
 	void *primary = ptdesc_address(copy_primary(copy));
 	u64 *to = ptdesc_address(copy) + (slot - primary);
-	u64 val = READ_ONCE(*(u64 *)slot), again;
+	u64 val;
 
-	for (;;) {
-		WRITE_ONCE(*to, entry_translate(copy, slot, val, level));
-		if (level == MITOSIS_PTE)
-			return;
-		smp_mb(); /* pairs with the barrier in mirror_store() */
-		again = READ_ONCE(*(u64 *)slot);
-		if (!((val ^ again) & ~(u64)MITOSIS_AD))
-			return;
-		val = again;
+	if (level == MITOSIS_PTE) {
+		WRITE_ONCE(*to, READ_ONCE(*(u64 *)slot));
+		return;
 	}
+	do {
+		val = entry_follow(copy, slot, to, level);
+		smp_mb(); /* pairs with the barrier in mirror_store() */
+	} while ((READ_ONCE(*(u64 *)slot) ^ val) & ~(u64)MITOSIS_AD);
 }
 
 /**
@@ -191,8 +209,9 @@ static void root_store(void *slot, u64 val)
 
 /*
  * Store in one copy.  A leaf that hardware may be writing is exchanged: a store
- * over a live leaf of the same page carries the copy's bits over, as the
- * primary's own were carried over by whoever made @val from it.
+ * over a live leaf of the same page carries the copy's Dirty over, as the
+ * primary's own was carried over by whoever made @val from it.  Not Accessed:
+ * who stores over a live leaf sets it, or (SGX) means to clear it.
  */
 static u64 entry_store(struct ptdesc *copy, void *slot, u64 val, int level)
 {
@@ -212,7 +231,7 @@ static u64 entry_store(struct ptdesc *copy, void *slot, u64 val, int level)
 	old = xchg(to, val);
 	if (level > MITOSIS_PTE)
 		entry_dropped(old, level);
-	return entry_ad(old, val);
+	return entry_ad(old, val) & ~(u64)_PAGE_ACCESSED;
 }
 
 /*
@@ -378,12 +397,12 @@ int __mitosis_clear_young(enum mitosis_hook hook, void *slot)
 	return young;
 }
 
-void __mitosis_fold(void *slot)
+void __mitosis_fold(enum mitosis_hook hook, void *slot)
 {
 	struct ptdesc *pt = replicated_table(slot), *copy;
 	u64 val, bits = 0;
 
-	if (!pt || mitosis_left_out(MITOSIS_HOOK_FOLD))
+	if (!pt || mitosis_left_out(hook))
 		return;
 
 	val = READ_ONCE(*(u64 *)slot);

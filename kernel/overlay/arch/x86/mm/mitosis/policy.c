@@ -11,16 +11,24 @@
 #include <trace/events/mitosis.h>
 #include "internal.h"
 
-/* The system's policy: changed under the mutex and the spinlock. */
+/* The system's policy: changed under both locks, read by each fork and exec. */
 static DEFINE_MUTEX(system_mutex);
-static DEFINE_SPINLOCK(system_lock);
+static DEFINE_SEQLOCK(system_lock);
 static struct mitosis_policy system_policy = { .mode = MITOSIS_NONE };
 
 void mitosis_get_system_policy(struct mitosis_policy *policy)
 {
-	spin_lock(&system_lock);
-	*policy = system_policy;
-	spin_unlock(&system_lock);
+	unsigned int seq;
+
+	do {
+		seq = read_seqbegin(&system_lock);
+		*policy = system_policy;
+	} while (read_seqretry(&system_lock, seq));
+}
+
+bool mitosis_system_has_policy(void)
+{
+	return READ_ONCE(system_policy.mode) > MITOSIS_NONE;
 }
 
 static const char * const mode_names[] = {
@@ -75,10 +83,19 @@ int mitosis_parse(char *text, struct mitosis_policy *policy)
 	return rest ? parse_nodes(skip_spaces(rest), policy) : -EINVAL;
 }
 
-/* Nodes where a tree can be: kernel memory to lie in, CPUs to walk it. */
+/*
+ * Nodes where a tree can be: kernel memory to lie in, CPUs to walk it.  N_CPU
+ * changes late when a CPU comes or goes, so ask for the CPUs themselves.
+ */
 static void usable_nodes(nodemask_t *nodes)
 {
-	nodes_and(*nodes, node_states[N_NORMAL_MEMORY], node_states[N_CPU]);
+	int nid;
+
+	nodes_clear(*nodes);
+	for_each_node_state(nid, N_NORMAL_MEMORY) {
+		if (cpumask_intersects(cpumask_of_node(nid), cpu_online_mask))
+			node_set(nid, *nodes);
+	}
 }
 
 /* One line, without the newline.  Return: its length. */
@@ -100,6 +117,18 @@ void mitosis_get_policy(struct mitosis_mm *m, struct mitosis_policy *policy)
 	spin_lock(&m->policy_lock);
 	*policy = m->policy;
 	spin_unlock(&m->policy_lock);
+}
+
+/* The policy of an address space, whether or not it has a state. */
+void mitosis_policy_of(struct mm_struct *mm, struct mitosis_policy *policy)
+{
+	struct mitosis_mm *m = READ_ONCE(mm->context.mitosis);
+
+	memset(policy, 0, sizeof(*policy));
+	if (m == MITOSIS_OPTED_OUT)
+		policy->mode = MITOSIS_NONE;
+	else if (m)
+		mitosis_get_policy(m, policy);
 }
 
 void mitosis_put_policy(struct mitosis_mm *m,
@@ -179,16 +208,39 @@ static int check_allowed(const struct mitosis_policy *policy,
 	return nodes_subset(policy->nodes, *allowed) ? 0 : -EPERM;
 }
 
-static int change_policy(struct mitosis_mm *m,
-			 const struct mitosis_policy *policy,
-			 const nodemask_t *allowed)
+/* The nodes of @task's cpuset as they are now; a change of them comes after. */
+void mitosis_allow(struct mitosis_mm *m, struct task_struct *task)
+{
+	spin_lock(&m->policy_lock);
+	m->allowed = cpuset_mems_allowed(task);
+	spin_unlock(&m->policy_lock);
+}
+
+static int replace_policy(struct mitosis_mm *m, struct task_struct *task,
+			  const struct mitosis_policy *policy)
+{
+	int err;
+
+	mitosis_allow(m, task);
+	spin_lock(&m->policy_lock);
+	err = check_allowed(policy, &m->allowed);
+	if (!err)
+		m->policy = *policy;
+	spin_unlock(&m->policy_lock);
+	return err;
+}
+
+static int change_policy(struct mitosis_mm *m, struct task_struct *task,
+			 const struct mitosis_policy *policy)
 {
 	int err;
 
 	if (mutex_lock_interruptible(&m->lock))
 		return -EINTR;
 
-	mitosis_put_policy(m, policy, allowed);
+	err = replace_policy(m, task, policy);
+	if (err)
+		goto out;
 	trace_mitosis_policy(m->mm, policy->mode,
 			     policy->all ? nr_node_ids :
 					   nodes_weight(policy->nodes));
@@ -197,6 +249,7 @@ static int change_policy(struct mitosis_mm *m,
 		cond_resched();
 		mutex_lock(&m->lock);
 	}
+out:
 	mutex_unlock(&m->lock);
 	return err;
 }
@@ -222,10 +275,32 @@ int mitosis_set_policy(struct mitosis_mm *m, struct task_struct *task,
 
 	if (hold)
 		mitosis_hold_key();
-	err = change_policy(m, policy, &allowed);
+	err = change_policy(m, task, policy);
 	if (hold)
 		mitosis_drop_key();
 	return err;
+}
+
+/*
+ * Processes that were being made by fork or exec while the system's policy came
+ * into force have no state yet and could not be found.
+ */
+static void attach_rest(struct work_struct *work)
+{
+	mutex_lock(&system_mutex);
+	if (mitosis_system_has_policy()) {
+		mitosis_attach_all();
+		mitosis_kick_all();
+	}
+	mutex_unlock(&system_mutex);
+}
+
+static DECLARE_DELAYED_WORK(attach_work, attach_rest);
+
+/* Any context. */
+void mitosis_attach_later(void)
+{
+	schedule_delayed_work(&attach_work, HZ);
 }
 
 /* Address spaces follow in the background. */
@@ -240,15 +315,17 @@ int mitosis_set_system_policy(const struct mitosis_policy *policy)
 		return err;
 
 	mutex_lock(&system_mutex);
-	was = system_policy.mode > MITOSIS_NONE;
+	was = mitosis_system_has_policy();
 	if (is && !was)
 		mitosis_hold_key();
-	spin_lock(&system_lock);
+	write_seqlock(&system_lock);
 	system_policy = *policy;
-	spin_unlock(&system_lock);
-	if (is)
+	write_sequnlock(&system_lock);
+	if (is) {
 		mitosis_attach_all();
-	mitosis_kick_all(0);
+		mitosis_attach_later();
+	}
+	mitosis_kick_all();
 	if (was && !is)
 		mitosis_drop_key();
 	mutex_unlock(&system_mutex);
@@ -259,14 +336,13 @@ static int node_state_changed(struct notifier_block *nb, unsigned long action,
 			      void *arg)
 {
 	if (action == MEM_ONLINE || action == MEM_OFFLINE)
-		mitosis_kick_all(0);
+		mitosis_kick_all();
 	return NOTIFY_OK;
 }
 
-/* N_CPU of the node changes only after this notice. */
 static int cpu_state_changed(unsigned int cpu)
 {
-	mitosis_kick_all(HZ);
+	mitosis_kick_all();
 	return 0;
 }
 
@@ -294,9 +370,14 @@ static int __init policy_init(void)
 	if (!mitosis_supported())
 		return 0;
 
+	/* After a CPU has come, and after it has gone. */
 	hotplug_memory_notifier(node_state_changed, DEFAULT_CALLBACK_PRI);
 	err = cpuhp_setup_state_nocalls(CPUHP_AP_ONLINE_DYN, "mm/mitosis:online",
-					cpu_state_changed, cpu_state_changed);
+					cpu_state_changed, NULL);
+	if (err >= 0)
+		err = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN,
+						"mm/mitosis:dead", NULL,
+						cpu_state_changed);
 	if (err < 0)
 		pr_warn("mitosis: no notice of CPU hotplug (%d)\n", err);
 
@@ -307,7 +388,8 @@ static int __init policy_init(void)
 		pr_warn("mitosis: boot policy names no usable node (%d)\n", err);
 	return 0;
 }
-late_initcall(policy_init);
+/* After the last test that frees tables behind everybody's back: debug_vm_pgtable(). */
+late_initcall_sync(policy_init);
 
 #ifdef CONFIG_MITOSIS_KUNIT_TEST
 #include "tests/policy-kunit.h"

@@ -58,15 +58,6 @@ static int policy_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static void policy_of(struct mm_struct *mm, struct mitosis_policy *policy)
-{
-	struct mitosis_mm *m = READ_ONCE(mm->context.mitosis);
-
-	memset(policy, 0, sizeof(*policy));
-	if (m)
-		mitosis_get_policy(m, policy);
-}
-
 static ssize_t policy_read(struct file *file, char __user *ubuf, size_t count,
 			   loff_t *ppos)
 {
@@ -77,12 +68,23 @@ static ssize_t policy_read(struct file *file, char __user *ubuf, size_t count,
 	if (!buf)
 		return -ENOMEM;
 
-	policy_of(file->private_data, &policy);
+	mitosis_policy_of(file->private_data, &policy);
 	len = mitosis_print(buf, PAGE_SIZE - 1, &policy);
 	buf[len++] = '\n';
 	len = simple_read_from_buffer(ubuf, count, ppos, buf, len);
 	kfree(buf);
 	return len;
+}
+
+/* An exec leaves the address space to those who share it, if any. */
+static bool is_mm_of(struct task_struct *task, struct mm_struct *mm)
+{
+	bool is;
+
+	task_lock(task);
+	is = task->mm == mm;
+	task_unlock(task);
+	return is;
 }
 
 static int policy_apply(struct file *file, struct mitosis_policy *policy)
@@ -94,7 +96,7 @@ static int policy_apply(struct file *file, struct mitosis_policy *policy)
 
 	if (!task)
 		return -ESRCH;
-	if (mmget_not_zero(mm)) {
+	if (is_mm_of(task, mm) && mmget_not_zero(mm)) {
 		m = mitosis_attach(mm);
 		err = m ? mitosis_set_policy(m, task, policy) : -ENOMEM;
 		mmput(mm);

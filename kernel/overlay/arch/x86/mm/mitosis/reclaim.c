@@ -14,15 +14,34 @@
 
 static struct shrinker *shrinker;
 
-/* A cgroup's shrinkers are only called where a bit says that they have work. */
-void mitosis_shrinker_note(struct mem_cgroup *memcg, int nid)
+/*
+ * Whose cgroup pays for copies: that of the address space or, until fork has
+ * put the child into its cgroup, that of the parent.  Returns a reference.
+ */
+struct mem_cgroup *mitosis_payer(struct mitosis_mm *m)
+{
+	if (READ_ONCE(m->complete))
+		return get_mem_cgroup_from_mm(m->mm);
+	/* Cannot fail: @m holds a reference, too. */
+	return mem_cgroup_tryget(m->memcg) ? m->memcg : NULL;
+}
+
+/*
+ * A cgroup's shrinkers are only called where a bit says that they have work.
+ * Called once the copy counts: reclaim takes the bit away when it finds none.
+ */
+void mitosis_shrinker_note(struct mitosis_mm *m, int nid)
 {
 #ifdef CONFIG_MEMCG
+	struct mem_cgroup *memcg = mitosis_payer(m);
+
 	if (shrinker && memcg)
 		set_shrinker_bit(memcg, nid, shrinker->id);
+	mem_cgroup_put(memcg);
 #endif
 }
 
+/* After a move to another cgroup, older copies stay charged to the first. */
 static bool charged_to(struct mitosis_mm *m, struct mem_cgroup *memcg)
 {
 	struct mem_cgroup *own;
@@ -31,61 +50,63 @@ static bool charged_to(struct mitosis_mm *m, struct mem_cgroup *memcg)
 	if (mem_cgroup_disabled())
 		return true;
 
+	memcg = memcg ?: root_mem_cgroup;
 	own = get_mem_cgroup_from_mm(m->mm);
-	match = own == (memcg ?: root_mem_cgroup);
+	match = own == memcg || m->memcg == memcg;
 	mem_cgroup_put(own);
 	return match;
 }
 
+struct search {
+	struct shrink_control *sc;
+	unsigned long pages;
+	struct mitosis_mm *found;
+};
+
+static bool count_one(struct mitosis_mm *m, void *arg)
+{
+	struct search *search = arg;
+	long here = atomic_long_read(&m->node[search->sc->nid].pages);
+
+	if (here > 0 && charged_to(m, search->sc->memcg))
+		search->pages += here;
+	return false;
+}
+
 static unsigned long count(struct shrinker *s, struct shrink_control *sc)
 {
-	unsigned long pages = 0;
-	struct mitosis_mm *m;
+	struct search search = { .sc = sc };
 
 	if (!atomic_long_read(&mitosis_pages))
 		return SHRINK_EMPTY;
 
-	spin_lock(&mitosis_list_lock);
-	list_for_each_entry(m, &mitosis_list, list) {
-		long here = atomic_long_read(&m->node[sc->nid].pages);
-
-		if (here > 0 && charged_to(m, sc->memcg))
-			pages += here;
-	}
-	spin_unlock(&mitosis_list_lock);
-	return pages ?: SHRINK_EMPTY;
+	mitosis_find(count_one, &search);
+	return search.pages ?: SHRINK_EMPTY;
 }
 
 /* The next address space with copies to give, with a user held. */
-static struct mitosis_mm *pick(struct shrink_control *sc)
+static bool pick_one(struct mitosis_mm *m, void *arg)
 {
-	struct mitosis_mm *m, *found = NULL;
+	struct search *search = arg;
+	int nid = search->sc->nid;
 
-	spin_lock(&mitosis_list_lock);
-	list_for_each_entry(m, &mitosis_list, list) {
-		if (atomic_long_read(&m->node[sc->nid].pages) <= 0 ||
-		    mitosis_node_held(m, sc->nid) ||
-		    !charged_to(m, sc->memcg) || !mmget_not_zero(m->mm))
-			continue;
-		found = m;
-		break;
-	}
-	spin_unlock(&mitosis_list_lock);
-	return found;
+	if (atomic_long_read(&m->node[nid].pages) <= 0 ||
+	    mitosis_node_held(m, nid) || !charged_to(m, search->sc->memcg) ||
+	    !mmget_not_zero(m->mm))
+		return false;
+	search->found = m;
+	return true;
 }
 
 static unsigned long scan(struct shrinker *s, struct shrink_control *sc)
 {
+	struct search search = { .sc = sc };
 	unsigned long freed = 0;
-	struct mitosis_mm *m;
 
 	/* Each is held for a while afterwards and not picked again. */
-	while (freed < sc->nr_to_scan) {
-		m = pick(sc);
-		if (!m)
-			break;
-		freed += mitosis_reclaim_node(m, sc->nid);
-		mmput_async(m->mm);
+	while (freed < sc->nr_to_scan && mitosis_find(pick_one, &search)) {
+		freed += mitosis_reclaim_node(search.found, sc->nid);
+		mmput_async(search.found->mm);
 	}
 	sc->nr_scanned = freed;
 	return freed ?: SHRINK_STOP;

@@ -143,17 +143,11 @@ static struct page *copy_page_alloc(struct mitosis_mm *m, int nid, int order)
 {
 	gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN | __GFP_THISNODE | __GFP_ZERO |
 		    __GFP_ACCOUNT | __GFP_NOMEMALLOC;
-	struct mem_cgroup *memcg, *old;
-	struct page *page;
+	struct mem_cgroup *memcg = mitosis_payer(m);
+	struct mem_cgroup *old = set_active_memcg(memcg);
+	struct page *page = alloc_pages_node(nid, gfp, order);
 
-	/* A child that is being forked has no cgroup yet: charge as for it. */
-	memcg = list_empty(&m->list) ? get_mem_cgroup_from_mm(current->mm) :
-				       get_mem_cgroup_from_mm(m->mm);
-	old = set_active_memcg(memcg);
-	page = alloc_pages_node(nid, gfp, order);
 	set_active_memcg(old);
-	if (page)
-		mitosis_shrinker_note(memcg, nid);
 	mem_cgroup_put(memcg);
 	return page;
 }
@@ -215,7 +209,8 @@ static void copy_forget(struct ptdesc *copy, int level)
 
 /*
  * The owner let go of a HugeTLB PMD table that others go on sharing.  The copy
- * stays in the ring, written but walked by nobody, until the table is freed.
+ * stays in the ring and is written until the table is freed, because the owner
+ * may have mapped the table twice and lead to the copy from there, too.
  */
 void copy_disown(struct ptdesc *copy, int level)
 {
@@ -249,7 +244,8 @@ bool mitosis_wants(struct mitosis_mm *m, struct ptdesc *pt, int level, int nid)
 /*
  * May the copy be made, too?  The table's own lock is held as well.  Nobody is
  * told when a table is shared no more, so remember for the checker that this
- * one was left out; the next change of policy makes up for it.
+ * one was left out; the next change of policy makes up for it, unless an owner
+ * left a copy behind: rings must not grow with each process that shares.
  */
 bool mitosis_may_grow(struct mitosis_mm *m, struct ptdesc *pt, int level,
 		      int nid)
@@ -257,7 +253,7 @@ bool mitosis_may_grow(struct mitosis_mm *m, struct ptdesc *pt, int level,
 	lockdep_assert_held(table_lock(m->mm, pt, level));
 	if (!mitosis_wants(m, pt, level, nid))
 		return false;
-	if (!table_is_shared(pt, level))
+	if (!table_is_shared(pt, level) && !ring_find(pt, nid, NULL))
 		return true;
 	pt->__page_type |= MITOSIS_TYPE_LEFT_OUT;
 	return false;
@@ -318,6 +314,7 @@ struct ptdesc *mitosis_grow(struct mitosis_mm *m, struct ptdesc *pt, int level,
 	copy_fill(pt, copy, level);
 
 	account(m, copy, 1);
+	mitosis_shrinker_note(m, nid);
 	count_vm_event(PGTABLE_GROWN);
 	trace_mitosis_grow(m->mm, level, nid);
 	return copy;
@@ -361,6 +358,10 @@ void mitosis_shrink(struct mitosis_mm *m, struct ptdesc *pt, int level, int nid)
 		return;
 
 	copy_fold(pt, copy);
+	if (table_is_shared(pt, level)) {
+		copy_disown(copy, level);
+		return;
+	}
 	ring_unlink(pt, copy, level);
 	copy_forget(copy, level);
 	list_add(&copy->pt_list, &m->unlinked);
@@ -411,7 +412,7 @@ void __mitosis_table_unhooked(struct mmu_gather *tlb, void *slot,
 		return;
 
 	smp_mb(); /* pairs with cmpxchg() in mitosis_attach() */
-	m = READ_ONCE(mm->context.mitosis);
+	m = mitosis_of(mm);
 	if (!m && !ring_next(pt))
 		return;
 
@@ -438,7 +439,7 @@ void __mitosis_table_unhooked(struct mmu_gather *tlb, void *slot,
 void __mitosis_table_flushed(struct mm_struct *mm, struct page *table)
 {
 	struct ptdesc *pt = page_ptdesc(table), *copy, *next;
-	struct mitosis_mm *m = READ_ONCE(mm->context.mitosis);
+	struct mitosis_mm *m = mitosis_of(mm);
 	spinlock_t *own = table_lock_nested(mm, pt, MITOSIS_PTE);
 
 	if (m)

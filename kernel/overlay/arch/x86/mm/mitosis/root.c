@@ -22,7 +22,7 @@ static DEFINE_PER_CPU(pgd_t *, loaded_copy);
 
 pgd_t *__mitosis_pick_root(struct mm_struct *mm, pgd_t *primary)
 {
-	struct mitosis_mm *m = READ_ONCE(mm->context.mitosis);
+	struct mitosis_mm *m = mitosis_of(mm);
 	pgd_t *root = primary;
 
 	if (m && !mitosis_left_out(MITOSIS_HOOK_ROOT_SWITCH))
@@ -44,7 +44,7 @@ EXPORT_SYMBOL_GPL(__mitosis_loaded_root);
 
 bool mitosis_has_roots(struct mm_struct *mm)
 {
-	return mitosis_on() && mm && READ_ONCE(mm->context.mitosis);
+	return mitosis_on() && mitosis_of(mm);
 }
 EXPORT_SYMBOL_GPL(mitosis_has_roots);
 
@@ -131,6 +131,16 @@ void mitosis_reload_roots(struct mitosis_mm *m)
 	 * comes back.
 	 */
 	flush_tlb_mm(m->mm);
+}
+
+/*
+ * No interrupt reaches this CPU from here on, and it has left the online mask:
+ * do not stay lazily on a root that may be freed meanwhile.
+ */
+void __mitosis_cpu_disable(void)
+{
+	lockdep_assert_irqs_disabled();
+	switch_mm_irqs_off(NULL, &init_mm, NULL);
 }
 
 #ifdef CONFIG_MITOSIS_KUNIT_TEST
