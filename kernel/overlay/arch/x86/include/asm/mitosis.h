@@ -53,7 +53,10 @@ struct page;
 	X(FOLD, fold)							\
 	X(FORK_FOLD, fork_fold)						\
 	X(SHRINK_FOLD, shrink_fold)					\
-	X(FREE_UNHOOKED, free_unhooked)					\
+	X(FREE_PTE_TABLE, free_pte_table)				\
+	X(FREE_PMD_TABLE, free_pmd_table)				\
+	X(FREE_PUD_TABLE, free_pud_table)				\
+	X(FREE_P4D_TABLE, free_p4d_table)				\
 	X(FREE_FLUSHED, free_flushed)					\
 	X(FREE_ROOTS, free_roots)					\
 	X(ROOT_SWITCH, root_switch)					\

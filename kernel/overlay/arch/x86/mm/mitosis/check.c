@@ -16,6 +16,9 @@
 #define REPORT_SIZE	8192
 #define REPORTED_MAX	16
 
+/* Since boot: also those of tables that were freed, which nobody asked about. */
+static atomic_long_t findings;
+
 struct check {
 	unsigned long tables, copies, entries, ad_differ, mismatches, nonlocal;
 	struct seq_buf report;
@@ -26,6 +29,7 @@ static void finding(struct check *check, const char *what, int level, int nid,
 {
 	unsigned long diff = (is ^ expected) & ~(u64)MITOSIS_AD;
 
+	atomic_long_inc(&findings);
 	pr_err_ratelimited("mitosis: check: %s: level %d node %d address %lx index %d differs in %lx\n",
 			   what, level, nid, addr, index, diff);
 	if (!check)
@@ -410,6 +414,13 @@ static const struct file_operations entry_fops = {
 	.release = answer_release,
 };
 
+static int findings_show(struct seq_file *seq, void *v)
+{
+	seq_printf(seq, "%ld\n", atomic_long_read(&findings));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(findings);
+
 #ifdef CONFIG_MITOSIS_MUTANTS
 static int mutant_show(struct seq_file *seq, void *v)
 {
@@ -446,6 +457,7 @@ static int __init check_init(void)
 	dir = debugfs_create_dir("mitosis", NULL);
 	debugfs_create_file("verify", 0600, dir, NULL, &verify_fops);
 	debugfs_create_file("entry", 0600, dir, NULL, &entry_fops);
+	debugfs_create_file("findings", 0400, dir, NULL, &findings_fops);
 #ifdef CONFIG_MITOSIS_MUTANTS
 	debugfs_create_file("mutant", 0400, dir, NULL, &mutant_fops);
 #endif

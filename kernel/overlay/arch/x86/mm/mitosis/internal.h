@@ -36,8 +36,8 @@
  *   - A copy belongs to one address space (its owner).  Only entries of tables
  *     of the same owner lead to it.  A HugeTLB PMD table that several address
  *     spaces share is not copied while it is shared.  Copies made before serve
- *     their owner alone; when it lets go of the table first, they keep being
- *     written until the table is freed.
+ *     their owner alone; when it lets go of the table first, they have no owner
+ *     and keep being written until the table is freed.
  *   - The kernel half of a root leads to kernel tables, which have no copies.
  *     So does the LDT slot under PTI: its tables stay primaries.
  *

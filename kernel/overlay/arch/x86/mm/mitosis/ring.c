@@ -425,7 +425,7 @@ void __mitosis_table_unhooked(struct mmu_gather *tlb, void *slot,
 
 	if (m)
 		atomic_long_inc(&m->node[ptdesc_nid(pt)].freed[MITOSIS_PRIMARY][level]);
-	if (mitosis_left_out(MITOSIS_HOOK_FREE_UNHOOKED))
+	if (mitosis_left_out(MITOSIS_HOOK_FREE_PTE_TABLE + level - MITOSIS_PTE))
 		return;
 
 	for (; copy && copy != pt; copy = next) {
@@ -478,3 +478,7 @@ void __mitosis_free_roots(pgd_t *pgd)
 		copy_free(copy);
 	}
 }
+
+#ifdef CONFIG_MITOSIS_KUNIT_TEST
+#include "tests/ring-kunit.h"
+#endif

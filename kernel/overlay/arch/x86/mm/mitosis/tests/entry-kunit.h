@@ -72,7 +72,45 @@ static void foreign_pointers(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, replicated_table(empty_zero_page));
 }
 
+/*
+ * Over a live leaf of the same page, Dirty of a copy is kept.  Accessed is not:
+ * whoever stores an old entry there means it.
+ */
+static void store_keeps_dirty_alone(struct kunit *test)
+{
+	u64 *table = kunit_kzalloc(test, PAGE_SIZE, GFP_KERNEL), kept;
+	struct ptdesc *copy;
+
+	KUNIT_ASSERT_NOT_NULL(test, table);
+	copy = virt_to_ptdesc(table);
+	table[3] = PFN(5) | AGED | _PAGE_RW | _PAGE_DIRTY;
+	kept = entry_store(copy, (void *)(3 * sizeof(u64)), PFN(5) | LIVE, MITOSIS_PTE);
+	KUNIT_EXPECT_EQ(test, kept, (u64)_PAGE_DIRTY);
+	KUNIT_EXPECT_EQ(test, table[3], PFN(5) | LIVE);
+}
+
+/* What lies beside the address stays: encryption, protection key, NX. */
+static void translation_keeps_other_bits(struct kunit *test)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	u64 flags = _PAGE_TABLE | _PAGE_NX | _PAGE_PKEY_BIT3;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, entry_to(PFN(5) | flags, page_ptdesc(page)),
+			page_to_phys(page) | flags);
+	__free_page(page);
+}
+
+/* Nothing was added to what every page of the machine has. */
+static void page_descriptor_is_small(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, sizeof(struct page), (size_t)64);
+}
+
 static struct kunit_case entry_cases[] = {
+	KUNIT_CASE(page_descriptor_is_small),
+	KUNIT_CASE(store_keeps_dirty_alone),
+	KUNIT_CASE(translation_keeps_other_bits),
 	KUNIT_CASE(ad_needs_same_page),
 	KUNIT_CASE(ad_needs_present),
 	KUNIT_CASE(or_never_makes_shadow_stack),
