@@ -97,7 +97,7 @@ static void translation_keeps_other_bits(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	KUNIT_EXPECT_EQ(test, entry_to(PFN(5) | flags, page_ptdesc(page)),
-			page_to_phys(page) | flags);
+			((u64)page_to_pfn(page) << PAGE_SHIFT) | flags);
 	__free_page(page);
 }
 
