@@ -5,11 +5,16 @@
  * Dirty: if only the primary is asked, the page counts as clean and reclaim drops what was written.
  */
 #include <fcntl.h>
+#include <linux/memfd.h>
 #include <linux/mempolicy.h>
 #include <sys/mount.h>
 #include <sys/syscall.h>
 
 #include "mitosis_test.h"
+
+#ifndef MFD_HUGE_2MB
+#define MFD_HUGE_2MB	(21U << 26)
+#endif
 
 #define SIZE		(64 * PAGE)
 #define SWAP_SIZE	(32 * MB)
@@ -301,22 +306,52 @@ TEST(tmpfs_collapse)
 	unmap_and_expect_kept(&written);
 }
 
-/* Not a decision, but what a person is shown. */
-TEST(tmpfs_numa_maps)
+/* Not a decision, but what a person is shown: how many pages of a mapping numa_maps calls dirty. */
+static long dirty_in_numa_maps(const char *p)
 {
-	struct written written = write_tmpfs(SIZE);
 	FILE *file = fopen("/proc/self/numa_maps", "re");
 	char line[4096], *dirty = NULL;
 
 	if (!file)
 		skip("no /proc/self/numa_maps");
 	while (!dirty && fgets(line, sizeof(line), file))
-		if (strtoul(line, NULL, 16) == (unsigned long)written.p)
+		if (strtoul(line, NULL, 16) == (unsigned long)p)
 			dirty = strstr(line, "dirty=");
 	fclose(file);
-	if (!dirty || atol(dirty + strlen("dirty=")) != SIZE / PAGE)
-		fail("of %lu dirty pages numa_maps shows %s", SIZE / PAGE, dirty ? dirty : "none");
+	return dirty ? atol(dirty + strlen("dirty=")) : 0;
+}
+
+TEST(tmpfs_numa_maps)
+{
+	struct written written = write_tmpfs(SIZE);
+
+	check_eq(dirty_in_numa_maps(written.p), SIZE / PAGE);
 	unmap_and_expect_kept(&written);
+}
+
+/*
+ * The kernel calls each page of a HugeTLB file dirty, whatever its mappings say. So what shows that
+ * numa_maps asked all copies is the bit that it brought to the primary.
+ */
+TEST(hugetlb_numa_maps)
+{
+	struct written written = { .size = PMD_SIZE, .level = 2 };
+
+	need_nodes(2);
+	set_knob("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "1");
+	written.fd = memfd_create("mitosis", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
+	if (written.fd < 0)
+		skip("no huge memfd: %s", strerror(errno));
+	check_ok(ftruncate(written.fd, PMD_SIZE));
+	written.p = map_anon(PMD_SIZE, PMD_SIZE);
+	if (mmap(written.p, PMD_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, written.fd, 0) != written.p)
+		skip("no huge page to be had: %s", strerror(errno));
+	on_member(0, read_all, &written);
+	check_ok(mprotect(written.p, PMD_SIZE, PROT_READ | PROT_WRITE));
+	write_by_far_node(&written);
+	check_eq(dirty_in_numa_maps(written.p), 1);
+	expect_dirty_in_primary(&written);
+	expect_filled(written.p, PMD_SIZE, 7);
 }
 
 /* A process that ends with the only dirty bit. */
@@ -441,26 +476,25 @@ TEST(huge_tmpfs_reclaim)
 
 /* Anonymous pages that are clean: given up by MADV_FREE, or with an equal copy in the swap. */
 
-static void keep_lazyfree(struct written *written)
+/* Pages that hold something and are given up: lazily freed, and clean. */
+static void give_up(struct written *written)
 {
 	need_nodes(2);
 	need_swap(SWAP_SIZE);
-	fill_by(0, written->p, written->size, 1);
 	drain_lists();
 	check_ok(madvise(written->p, written->size, MADV_FREE));
-	write_by_far_node(written);
-	check_ok(madvise(written->p, written->size, MADV_PAGEOUT));
-	expect_filled(written->p, written->size, 7);
+	drain_lists();
 }
 
-TEST(lazyfree)
+static struct written map_small(void)
 {
 	struct written written = { .p = map_anon(SIZE, PAGE), .size = SIZE, .level = 1 };
 
-	keep_lazyfree(&written);
+	fill_by(0, written.p, SIZE, 1);
+	return written;
 }
 
-TEST(lazyfree_huge)
+static struct written map_huge(void)
 {
 	struct written written = { .p = map_anon(PMD_SIZE, PMD_SIZE), .size = PMD_SIZE, .level = 2 };
 
@@ -469,16 +503,60 @@ TEST(lazyfree_huge)
 	fill_by(0, written.p, PMD_SIZE, 1);
 	if (leaf_level(SELF, written.p) != 2)
 		skip("no huge page to be had");
+	return written;
+}
+
+static void keep_lazyfree(struct written *written)
+{
+	give_up(written);
+	write_by_far_node(written);
+	check_ok(madvise(written->p, written->size, MADV_PAGEOUT));
+	expect_filled(written->p, written->size, 7);
+}
+
+TEST(lazyfree)
+{
+	struct written written = map_small();
+
 	keep_lazyfree(&written);
+}
+
+TEST(lazyfree_huge)
+{
+	struct written written = map_huge();
+
+	keep_lazyfree(&written);
+}
+
+/* What was given up and written again is not shown as given up. */
+static void expect_not_shown_as_lazyfree(struct written *written)
+{
+	give_up(written);
+	check_eq(smaps_kb(written->p, written->size, "LazyFree"), (long)written->size / 1024);
+	write_by_far_node(written);
+	check_eq(smaps_kb(written->p, written->size, "LazyFree"), 0);
+}
+
+TEST(lazyfree_smaps)
+{
+	struct written written = map_small();
+
+	expect_not_shown_as_lazyfree(&written);
+}
+
+TEST(lazyfree_huge_smaps)
+{
+	struct written written = map_huge();
+
+	expect_not_shown_as_lazyfree(&written);
 }
 
 static struct written write_swap_cache(void)
 {
-	struct written written = { .p = map_anon(SIZE, PAGE), .size = SIZE, .level = 1 };
+	struct written written = map_small();
 
 	need_nodes(2);
 	need_swap(SWAP_SIZE);
-	fill_by(0, written.p, SIZE, 1);
 	page_out(written.p, SIZE);
 	/* Pages that are read ahead keep their place in the swap. */
 	check_ok(madvise(written.p, SIZE, MADV_WILLNEED));
@@ -532,4 +610,81 @@ TEST(swap_cache_fork)
 	end_child(pid);
 	page_out(written.p, SIZE);
 	expect_filled(written.p, SIZE, 7);
+}
+
+/*
+ * A child whose parent lets go of the pages is the only one that knows that they were written: fork
+ * has to give it the bit, which only one copy of the parent's table holds.
+ */
+struct heir {
+	struct written *written;
+	int *stage;
+	bool given_up;
+};
+
+static void reclaim_inherited(void *arg)
+{
+	struct heir *heir = arg;
+	struct written *written = heir->written;
+
+	set_stage(heir->stage, 1);
+	await_stage(heir->stage, 2);
+	/* Reclaim takes what was given up and not written again; the rest it swaps the next time. */
+	if (heir->given_up) {
+		check_ok(madvise(written->p, written->size, MADV_PAGEOUT));
+		expect_filled(written->p, written->size, 7);
+	}
+	page_out(written->p, written->size);
+	expect_filled(written->p, written->size, 7);
+	check_tables(SELF);
+}
+
+static void leave_to_child(struct written *written, bool given_up)
+{
+	struct heir heir = { written, new_stage(), given_up };
+	pid_t pid = start_child(reclaim_inherited, &heir);
+
+	await_stage(heir.stage, 1);
+	unmap(written->p, written->size);
+	set_stage(heir.stage, 2);
+	end_child(pid);
+}
+
+TEST(swap_cache_fork_child)
+{
+	struct written written = write_swap_cache();
+
+	leave_to_child(&written, false);
+}
+
+TEST(lazyfree_fork_child)
+{
+	struct written written = map_small();
+
+	give_up(&written);
+	write_by_far_node(&written);
+	leave_to_child(&written, true);
+}
+
+TEST(lazyfree_huge_fork_child)
+{
+	struct written written = map_huge();
+
+	give_up(&written);
+	write_by_far_node(&written);
+	leave_to_child(&written, true);
+}
+
+/* A huge page that is mapped by small entries: fork copies those in batches. */
+TEST(lazyfree_split_fork_child)
+{
+	struct written written = map_huge();
+
+	give_up(&written);
+	check_ok(mprotect(written.p + MB, PAGE, PROT_READ));
+	check_ok(mprotect(written.p + MB, PAGE, PROT_READ | PROT_WRITE));
+	check_eq(leaf_level(SELF, written.p), 1);
+	written.level = 1;
+	write_by_far_node(&written);
+	leave_to_child(&written, true);
 }
