@@ -282,3 +282,181 @@ TEST(truncate_shared)
 	expect_unreadable(sharing.p + PMD_SIZE, 16 * PAGE);
 	expect_filled(sharing.p, PMD_SIZE, 1);
 }
+
+/* One process maps the same GB twice and walks to the same table from both places. */
+struct twice {
+	char *at[2];
+};
+
+static struct twice map_twice(void)
+{
+	struct sharing sharing = new_sharing();
+	struct twice twice = { { sharing.p, map_shared(sharing.fd) } };
+
+	call_on_pages(&two_mb, twice.at[1], SHARED_PAGES, expect_page, 1);
+	if (table_of(twice.at[0]) != table_of(twice.at[1]))
+		skip("the kernel does not share the page tables of huge pages");
+	check_tables(SELF);
+	return twice;
+}
+
+static void expect_both(const struct twice *twice, unsigned int seed)
+{
+	for (int i = 0; i < 2; i++)
+		call_on_pages(&two_mb, twice->at[i], SHARED_PAGES, expect_page, seed);
+}
+
+/* A change that was interrupted is finished by the worker. */
+static void expect_settled(void)
+{
+	check_eq(verify(SELF).mismatches, 0);
+	check(wait_until(!verify(SELF).nonlocal, 10));
+	check_tables(SELF);
+}
+
+static bool change_under_signals(const char *policy)
+{
+	int error;
+
+	send_signals(true);
+	error = set_policy(SELF, policy);
+	send_signals(false);
+	if (error && error != EINTR)
+		fail("a signal makes the write fail: %s", strerror(error));
+	return error == EINTR;
+}
+
+/* Enough other tables that a signal finds the change on its way. */
+#define OTHER_TABLES	768
+
+static void change_twice_mapped(struct twice *twice)
+{
+	char *p = map_anon(OTHER_TABLES * PMD_SIZE, PMD_SIZE);
+	int interrupted = 0;
+
+	for (size_t i = 0; i < OTHER_TABLES; i++)
+		fill_here(p + i * PMD_SIZE, PAGE, i);
+	for (int i = 0; i < 8; i++) {
+		interrupted += change_under_signals("none");
+		call_on_pages(&two_mb, twice->at[i % 2], SHARED_PAGES, fill, 100 + i);
+		expect_both(twice, 100 + i);
+		interrupted += change_under_signals(test_policy);
+		expect_both(twice, 100 + i);
+		expect_settled();
+		if (table_of(twice->at[0]) != table_of(twice->at[1]))
+			fail("the table is shared no more");
+	}
+	note("%d of 16 changes were interrupted", interrupted);
+	check(interrupted > 0);
+	unmap(p, OTHER_TABLES * PMD_SIZE);
+}
+
+static void check_twice(int first)
+{
+	struct twice twice;
+	long before;
+
+	if (without_mitosis)
+		skip("changes policies");
+	need_nodes(2);
+	before = replica_bytes_of_all();
+	twice = map_twice();
+	change_twice_mapped(&twice);
+	unmap(twice.at[first], PUD_SIZE);
+	expect_unreadable(twice.at[first], 16 * PAGE);
+	call_on_pages(&two_mb, twice.at[!first], SHARED_PAGES, expect_page, 107);
+	check_tables(SELF);
+	/* Only one place is left: the table may be copied again. */
+	must_set_policy(SELF, "none");
+	call_on_pages(&two_mb, twice.at[!first], SHARED_PAGES, fill, 200);
+	must_set_policy(SELF, test_policy);
+	call_on_pages(&two_mb, twice.at[!first], SHARED_PAGES, expect_page, 200);
+	check_tables(SELF);
+	unmap(twice.at[!first], PUD_SIZE);
+	expect_unreadable(twice.at[!first], 16 * PAGE);
+	/* Some tables of small things are here to stay. */
+	expect_no_leak(before + 16 * full_nodes()->nr * (long)PAGE);
+}
+
+TEST(mapped_twice, .timeout = 120)
+{
+	check_twice(0);
+}
+
+TEST(mapped_twice_reverse, .timeout = 120)
+{
+	check_twice(1);
+}
+
+/*
+ * Processes that come and go while the table lives on: each maps it while the one before still
+ * does, is alone for a while, and leaves it to the next. What they leave behind must not add up.
+ */
+#define RELAY	16
+
+enum turn { SHARES = 1, ALONE, CHANGED, OVER };
+
+struct relay {
+	int fd;
+	int *turn;
+};
+
+static void run_leg(void *arg)
+{
+	struct relay *relay = arg;
+	char *p = map_shared(relay->fd);
+
+	expect_policy(SELF, "none");
+	must_set_policy(SELF, test_policy);
+	call_on_pages(&two_mb, p, SHARED_PAGES, expect_page, 1);
+	check_tables(SELF);
+	set_stage(relay->turn, SHARES);
+	await_stage(relay->turn, ALONE);
+	must_set_policy(SELF, "none");
+	must_set_policy(SELF, test_policy);
+	call_on_pages(&two_mb, p, SHARED_PAGES, expect_page, 1);
+	check_tables(SELF);
+	set_stage(relay->turn, CHANGED);
+	await_stage(relay->turn, OVER);
+}
+
+static void end_leg(pid_t pid, int *turn)
+{
+	set_stage(turn, OVER);
+	end_child(pid);
+}
+
+TEST(shared_in_turn, .timeout = 180)
+{
+	struct sharing sharing;
+	struct relay relay;
+	long before, early = 0;
+	pid_t last = 0;
+
+	if (without_mitosis)
+		skip("changes policies");
+	need_nodes(2);
+	must_set_policy(SELF, "none");
+	before = replica_bytes_of_all();
+	sharing = new_sharing();
+	unmap(sharing.p, PUD_SIZE);
+	for (int i = 0; i < RELAY; i++) {
+		pid_t pid;
+
+		relay = (struct relay){ sharing.fd, sharing.stage + i };
+		pid = start_child(run_leg, &relay);
+		await_stage(relay.turn, SHARES);
+		if (last)
+			end_leg(last, relay.turn - 1);
+		set_stage(relay.turn, ALONE);
+		await_stage(relay.turn, CHANGED);
+		if (i == 2)
+			early = replica_bytes_of_all();
+		last = pid;
+	}
+	check(early > 0);
+	expect_no_leak(early + 2 * full_nodes()->nr * (long)PAGE);
+	end_leg(last, relay.turn);
+	expect_no_leak(before);
+	must_set_policy(SELF, test_policy);
+}

@@ -4,8 +4,6 @@
  * each change the new policy must hold at once, and in the end nothing that was written is lost.
  */
 #include <pthread.h>
-#include <signal.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -265,20 +263,6 @@ TEST(switching, .timeout = 1200)
 }
 
 /* A signal ends the wait for tables that move; the policy is in force and the rest follows. */
-
-static void ignore(int signal)
-{
-	(void)signal;
-}
-
-static void send_signals(bool on)
-{
-	struct sigaction action = { .sa_handler = ignore };
-	struct itimerval timer = { { 0, on ? 1000 : 0 }, { 0, on ? 1000 : 0 } };
-
-	sigaction(SIGALRM, &action, NULL);
-	check_ok(setitimer(ITIMER_REAL, &timer, NULL));
-}
 
 static bool all_local(void)
 {

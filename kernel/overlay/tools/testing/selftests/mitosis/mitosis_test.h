@@ -141,6 +141,9 @@ double now(void);
 		done_;							\
 	})
 
+/* A signal each millisecond, to interrupt system calls. */
+void send_signals(bool on);
+
 /* Other processes */
 
 /* Fork a child with a crew of its own; it ends well when @run returns. */

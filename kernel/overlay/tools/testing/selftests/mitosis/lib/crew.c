@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #include "../mitosis_test.h"
@@ -236,6 +237,22 @@ void expect_no_leak(long before)
 
 	if (!wait_until(no_more_replicas_than(before + slack), 20))
 		fail("%ld bytes of replicas before, %ld left over", before, replica_bytes_of_all() - before);
+}
+
+/* Signals */
+
+static void ignore(int signal)
+{
+	(void)signal;
+}
+
+void send_signals(bool on)
+{
+	struct sigaction action = { .sa_handler = ignore };
+	struct itimerval timer = { { 0, on ? 1000 : 0 }, { 0, on ? 1000 : 0 } };
+
+	sigaction(SIGALRM, &action, NULL);
+	check_ok(setitimer(ITIMER_REAL, &timer, NULL));
 }
 
 /* Other processes */
