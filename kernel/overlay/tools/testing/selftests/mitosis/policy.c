@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* /proc/PID/pgtable_policy and /sys/kernel/mm/mitosis/: requests, errors, rights, inheritance. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
@@ -43,6 +44,20 @@ static const char *all_nodes(void)
 
 	list_of_full_nodes(text + strlen("replicate "));
 	return text;
+}
+
+static bool in_force_in(pid_t pid, const char *policy)
+{
+	struct pgtables tables = read_pgtables(pid);
+	bool same = !strcmp(tables.effective, policy);
+
+	free_pgtables(&tables);
+	return same;
+}
+
+static bool in_force(const char *policy)
+{
+	return in_force_in(SELF, policy);
 }
 
 static void expect_effective(const char *expected)
@@ -350,7 +365,7 @@ TEST(descriptor_after_exit)
 	end_sleeper(pid);
 	check(write(fd, "none", 4) < 0);
 	check_eq(errno, ESRCH);
-	check(set_policy(pid, "none") != 0);
+	check_eq(set_policy(pid, "none"), ENOENT);
 }
 
 /* After exec: --exec stale FD tries a descriptor of the program before. */
@@ -380,6 +395,44 @@ TEST(descriptor_across_exec)
 	check_eq(run_in_child(exec_with_descriptor, NULL), 0);
 }
 
+/* The end of the pipe that an exec closes tells that it has happened. */
+static void exec_and_wait(int end)
+{
+	check_ok(fcntl(end, F_SETFD, FD_CLOEXEC));
+	fail("exec: %s", strerror(exec_self("wait", "")));
+}
+
+TEST(descriptor_of_one_that_execs)
+{
+	char path[64], byte;
+	int ends[2], fd;
+	pid_t pid;
+
+	need_mitosis();
+	check_ok(pipe(ends));
+	pid = check_ok(fork());
+	if (!pid) {
+		close(ends[0]);
+		check_eq(write(ends[1], "x", 1), 1);
+		/* Not before the parent has opened the file. */
+		kill(getpid(), SIGSTOP);
+		exec_and_wait(ends[1]);
+	}
+	close(ends[1]);
+	check_eq(read(ends[0], &byte, 1), 1);
+	snprintf(path, sizeof(path), "/proc/%d/pgtable_policy", (int)pid);
+	fd = check_ok(open(path, O_RDWR));
+	check_eq(write(fd, "none", 4), 4);
+	check_eq(waitpid(pid, NULL, WUNTRACED), pid);
+	check_ok(kill(pid, SIGCONT));
+	check_eq(read(ends[0], &byte, 1), 0);
+	check(write(fd, "replicate all", 13) < 0);
+	check_eq(errno, ESRCH);
+	expect_policy(pid, "none");
+	check_ok(kill(pid, SIGKILL));
+	check_eq(waitpid(pid, NULL, 0), pid);
+}
+
 /* An exec that gains privilege drops the policy. */
 
 static void copy_self(const char *path)
@@ -395,30 +448,72 @@ static void copy_self(const char *path)
 	close(from);
 }
 
+struct privileged_exec {
+	const char *path, *policy;
+};
+
 static void exec_as_nobody(void *arg)
 {
+	const struct privileged_exec *exec = arg;
+
 	become(NOBODY);
-	must_set_policy(SELF, "replicate all");
-	execl(arg, "policy", "--exec", "-m", "privileged", "", NULL);
-	fail("exec %s: %s", (char *)arg, strerror(errno));
+	if (exec->policy)
+		must_set_policy(SELF, exec->policy);
+	execl(exec->path, "policy", "--exec", "-m", "privileged", "", NULL);
+	fail("exec %s: %s", exec->path, strerror(errno));
 }
 
-TEST(setuid_exec_drops_policy)
+/* Without a policy: that of the parent is dropped. */
+static void expect_policy_dropped(const char *policy)
 {
 	char place[] = "/tmp/mitosis-XXXXXX", path[64];
+	struct privileged_exec exec = { path, policy };
 	int status;
 
-	need_mitosis();
 	check(mkdtemp(place));
 	check_ok(chmod(place, 0755));
 	snprintf(path, sizeof(path), "%s/setuid", place);
 	copy_self(path);
-	status = run_in_child(exec_as_nobody, path);
+	status = run_in_child(exec_as_nobody, &exec);
 	unlink(path);
 	rmdir(place);
 	if (status == 99)
 		skip("/tmp gives no privilege to set-uid programs");
 	check_eq(status, 0);
+}
+
+TEST(setuid_exec_drops_policy)
+{
+	need_mitosis();
+	expect_policy_dropped("replicate all");
+}
+
+static bool hooks_active(void)
+{
+	return read_number(SYSTEM "active") != 0;
+}
+
+/* Nobody has a policy and the hooks are off. */
+static void need_quiet_system(void)
+{
+	char policy[4096];
+
+	check(read_file(SYSTEM "policy", policy, sizeof(policy)) > 0);
+	if (strcmp(policy, "none"))
+		skip("the system has a policy of its own");
+	if (!wait_until(!hooks_active(), 30))
+		fail("30 s after the last policy has gone the hooks are active");
+}
+
+/* 'none' is dropped as well, also by those who have it from a parent and while no hook is active. */
+TEST(setuid_exec_drops_none, .bare = true, .timeout = 120)
+{
+	need_mitosis();
+	need_quiet_system();
+	expect_policy_dropped("none");
+	must_set_policy(SELF, "none");
+	expect_policy_dropped(NULL);
+	check(!hooks_active());
 }
 
 static int expect_dropped(void)
@@ -436,6 +531,9 @@ static int after_exec(int argc, char **argv)
 		return try_stale_descriptor(atoi(argv[1]));
 	if (!strcmp(argv[0], "privileged"))
 		return expect_dropped();
+	if (!strcmp(argv[0], "wait"))
+		for (;;)
+			pause();
 	expect_policy(SELF, argv[1]);
 	return 0;
 }
@@ -485,15 +583,6 @@ static void need_cpuset(char *group, size_t size, const char *mems)
 static void leave_cgroup(void)
 {
 	check_eq(write_file("/sys/fs/cgroup/cgroup.procs", "0"), 0);
-}
-
-static bool in_force(const char *policy)
-{
-	struct pgtables tables = read_pgtables(SELF);
-	bool same = !strcmp(tables.effective, policy);
-
-	free_pgtables(&tables);
-	return same;
 }
 
 TEST(cpuset_limits_nodes)
@@ -559,6 +648,150 @@ TEST(system_policy, .bare = true, .timeout = 180)
 		fail("30 s after the system's policy has gone it still is in force here");
 	if (!wait_until(!verify(SELF).copies, 10))
 		fail("10 s after the system's policy has gone %ld copies are left", verify(SELF).copies);
+}
+
+/*
+ * The nodes of a cpuset that changed while no hook was active: its members have been looked at
+ * before, so that the kernel knows what they were allowed then.
+ */
+TEST(system_policy_in_cpuset, .bare = true, .timeout = 120)
+{
+	char group[128], mems[4096], first[32], expected[64];
+	double end;
+
+	need_mitosis();
+	list_of_full_nodes(mems);
+	need_cpuset(group, sizeof(group), mems);
+	need_quiet_system();
+	expect_effective("none");
+	/* A look holds the hooks for a while. */
+	need_quiet_system();
+	snprintf(first, sizeof(first), "%d", full_nodes()->id[0]);
+	snprintf(expected, sizeof(expected), "replicate %s", first);
+	check_eq(set_cgroup(group, "cpuset.mems", first), 0);
+	set_knob(SYSTEM "policy", "replicate all");
+	for (end = now() + 4; now() < end; usleep(20000))
+		if (!in_force(expected) && !in_force("none") && !in_force(expected))
+			fail("nodes outside of the cpuset are in force: %s",
+			     read_pgtables(SELF).effective);
+	expect_effective(expected);
+	check_tables(SELF);
+	leave_cgroup();
+}
+
+/* A process goes on after its main thread has ended; only a thread can be asked what it has. */
+struct survivor {
+	int ready, tid;
+};
+
+#define SURVIVOR_TABLES	128
+
+static void *survive(void *arg)
+{
+	struct survivor *survivor = arg;
+
+	survivor->tid = gettid();
+	set_stage(&survivor->ready, 1);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+static void __attribute__((noreturn)) end_main_thread(struct survivor *survivor)
+{
+	char *p = map_anon(SURVIVOR_TABLES * PMD_SIZE, PMD_SIZE);
+	pthread_t thread;
+
+	for (size_t i = 0; i < SURVIVOR_TABLES; i++)
+		fill_here(p + i * PMD_SIZE, PAGE, i);
+	check(!pthread_create(&thread, NULL, survive, survivor));
+	pthread_exit(NULL);
+}
+
+static bool main_thread_ended(pid_t pid)
+{
+	char path[64], text[1024];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	return read_file(path, text, sizeof(text)) > 0 && strrchr(text, ')') &&
+	       strrchr(text, ')')[2] == 'Z';
+}
+
+TEST(system_policy_without_main_thread, .bare = true, .timeout = 120)
+{
+	struct survivor *survivor = (struct survivor *)new_stage();
+	char status[96];
+	long before;
+	pid_t pid;
+
+	need_mitosis();
+	need_nodes(2);
+	need_quiet_system();
+	pid = check_ok(fork());
+	if (!pid)
+		end_main_thread(survivor);
+	await_stage(&survivor->ready, 1);
+	check(wait_until(main_thread_ended(pid), 10));
+	snprintf(status, sizeof(status), "/proc/%d/task/%d/status", (int)pid, survivor->tid);
+	before = read_field(status, "VmPTE");
+	check(before >= SURVIVOR_TABLES * (long)PAGE / 1024);
+	set_knob(SYSTEM "policy", "replicate all");
+	if (!wait_until(read_field(status, "VmPTE") >=
+			before + (full_nodes()->nr - 1) * SURVIVOR_TABLES * (long)PAGE / 1024, 20))
+		fail("the page tables are %ld KB as before (%ld KB)", read_field(status, "VmPTE"), before);
+	end_sleeper(pid);
+}
+
+/* Those who have 'none' from a parent keep it under a system's policy. */
+
+static void expect_none(void *arg)
+{
+	(void)arg;
+	expect_policy(SELF, "none");
+	expect_effective("none");
+	check_eq(verify(SELF).copies, 0);
+}
+
+static void expect_none_for_family(void *arg)
+{
+	expect_none(NULL);
+	check_eq(run_in_child(expect_none, arg), 0);
+	check_eq(run_in_child(exec_and_expect_same, "none"), 0);
+}
+
+static pid_t start_older_child(int *stage)
+{
+	pid_t pid = check_ok(fork());
+
+	if (!pid) {
+		await_stage(stage, 1);
+		expect_none_for_family(NULL);
+		_exit(0);
+	}
+	return pid;
+}
+
+TEST(none_is_inherited_under_system_policy, .bare = true, .timeout = 120)
+{
+	int *stage = new_stage();
+	pid_t other, older;
+
+	need_mitosis();
+	other = start_sleeper(0);
+	must_set_policy(SELF, "none");
+	older = start_older_child(stage);
+	set_knob(SYSTEM "policy", "replicate all");
+	if (!wait_until(in_force_in(other, all_nodes()), 30))
+		fail("30 s after the system's policy has changed it is not in force in a child");
+	/* Who was missed at first is found a second later. */
+	sleep(2);
+	expect_none(NULL);
+	check_eq(run_in_child(expect_none_for_family, NULL), 0);
+	set_stage(stage, 1);
+	end_child(older);
+	must_set_policy(SELF, "default");
+	check(wait_until(in_force(all_nodes()), 10));
+	end_sleeper(other);
 }
 
 TEST(system_policy_malformed, .bare = true)
@@ -646,8 +879,99 @@ TEST(two_writers)
 	end_sleeper(pid);
 }
 
+/* A file that counts freed tables is closed while the process is busy changing its policy. */
+#define BUSY_TABLES	4096
+#define CLOSES		24
+
+static bool busy_ends;
+static long busy_changes;
+
+static void change_all_the_time(const struct member *member, void *arg)
+{
+	(void)arg;
+	if (member->index)
+		return;
+	for (busy_changes = 0; !__atomic_load_n(&busy_ends, __ATOMIC_RELAXED); busy_changes++)
+		must_set_policy(SELF, busy_changes % 2 ? "replicate all" : "none");
+}
+
+static double time_of_close(int fd)
+{
+	double start = now();
+
+	close(fd);
+	return now() - start;
+}
+
+/* If a close waited for the change that is under way, most closes would take a quarter of one. */
+TEST(close_does_not_wait, .timeout = 120)
+{
+	char *p = map_anon(BUSY_TABLES * PMD_SIZE, PMD_SIZE);
+	double start, change, times[CLOSES];
+	int fds[CLOSES], slow = 0;
+
+	need_mitosis();
+	need_nodes(2);
+	for (size_t i = 0; i < BUSY_TABLES; i++)
+		fill_here(p + i * PMD_SIZE, PAGE, i);
+	for (int i = 0; i < CLOSES; i++)
+		fds[i] = check_ok(open("/proc/self/numa_pgtables", O_RDONLY | O_CLOEXEC));
+	crew_begin(change_all_the_time, NULL);
+	start = now();
+	for (int i = 0; i < CLOSES; i++) {
+		usleep(37000);
+		times[i] = time_of_close(fds[i]);
+	}
+	/* A few more changes tell how long one takes. */
+	usleep(500000);
+	__atomic_store_n(&busy_ends, true, __ATOMIC_RELAXED);
+	crew_end();
+	check(busy_changes > 0);
+	change = (now() - start) / busy_changes;
+	for (int i = 0; i < CLOSES; i++)
+		slow += times[i] > change / 4;
+	note("%ld changes of %.0f ms; %d of %d closes took long", busy_changes, change * 1000, slow,
+	     CLOSES);
+	check(slow < CLOSES * 2 / 5);
+	must_set_policy(SELF, test_policy);
+}
+
+/*
+ * The hooks go off a while after the last policy has gone, though CPUs that are idle may keep the
+ * root of a process that is over for much longer.
+ */
+static void live_on_all_nodes(void *arg)
+{
+	char *p = map_anon(MB, PAGE);
+
+	must_set_policy(SELF, "replicate all");
+	fill(p, MB, 1);
+	expect_filled(p, MB, 1);
+	if (!hooks_active())
+		fail("a policy is in force and no hook is active");
+	(void)arg;
+}
+
+TEST(hooks_go_off, .bare = true, .timeout = 120)
+{
+	need_mitosis();
+	need_quiet_system();
+	for (int i = 0; i < 4; i++)
+		end_child(start_child(live_on_all_nodes, NULL));
+	check(hooks_active());
+	note("%ld bytes are left of processes that are over", replica_bytes_of_all());
+	/* Sleep: this process shall not free the CPUs from their roots. */
+	for (int i = 0; i < 20 && hooks_active(); i++)
+		sleep(1);
+	if (hooks_active())
+		fail("20 s after the last process with a policy has ended the hooks are active, with %ld bytes of replicas",
+		     replica_bytes_of_all());
+	check_eq(replica_bytes_of_all(), 0);
+	check_eq(read_number(SYSTEM "processes"), 0);
+}
+
 TEST(kernel_threads_have_none)
 {
 	need_mitosis();
-	check(set_policy(2, "none") != 0);
+	check_eq(set_policy(2, "none"), ESRCH);
 }
