@@ -401,3 +401,107 @@ TEST(charged_to_own_group)
 		     read_field(path, "pagetables"));
 	check_eq(write_file("/sys/fs/cgroup/cgroup.procs", "0"), 0);
 }
+
+/*
+ * A fork at the limit of a cgroup. The parent's own tables are paid for by another group, so that
+ * only the copies of the half-made child can give way to the child's primaries.
+ */
+
+struct litter {
+	char *p;
+	char group[128];
+	long limit;	/* bytes */
+	const char *policy;
+};
+
+#define LITTER_TABLES	2000
+
+static void set_limit(const struct litter *litter)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%ld", litter->limit);
+	check_eq(set_cgroup(litter->group, "memory.max", text), 0);
+}
+
+static void check_child(const struct litter *litter)
+{
+	for (size_t i = 0; i < LITTER_TABLES; i++)
+		check(filled_here(litter->p + i * PMD_SIZE, PAGE, i));
+	if (strcmp(litter->policy, "none"))
+		check_eq(verify(SELF).mismatches, 0);
+}
+
+/* Return whether the fork and the child went well; the parent may be killed. */
+static bool fork_at_limit(struct litter *litter)
+{
+	int status;
+	pid_t pid;
+
+	must_set_policy(SELF, litter->policy);
+	set_limit(litter);
+	check_eq(set_cgroup(litter->group, "cgroup.procs", "0"), 0);
+	pid = fork();
+	if (pid < 0)
+		return false;
+	if (!pid) {
+		/* The child needs little more; the parent's page tables are not its own. */
+		check_child(litter);
+		_exit(0);
+	}
+	check_eq(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status))
+		_exit(WEXITSTATUS(status));
+	return WIFEXITED(status);
+}
+
+/* In a process that may be killed, which starts outside of the group. */
+static bool parent_survives(struct litter *litter, const char *policy, long limit)
+{
+	int status;
+	pid_t pid;
+
+	litter->policy = policy;
+	litter->limit = limit;
+	pid = check_ok(fork());
+	if (!pid)
+		_exit(fork_at_limit(litter) ? 0 : 77);
+	check_eq(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status) && WEXITSTATUS(status) && WEXITSTATUS(status) != 77)
+		_exit(WEXITSTATUS(status));
+	return WIFEXITED(status) && !WEXITSTATUS(status);
+}
+
+static long oom_kills(const struct litter *litter)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/memory.events", litter->group);
+	return read_field(path, "oom_kill");
+}
+
+TEST(fork_without_room, .timeout = 180)
+{
+	struct litter litter = { .p = NULL };
+	long tables = LITTER_TABLES * (long)PAGE, limit = tables * 5 / 4 + 2 * (long)MB, refused, kills;
+
+	need_mitosis();
+	need_nodes(3);
+	need_cgroup(litter.group, sizeof(litter.group));
+	set_cgroup(litter.group, "memory.swap.max", "0");
+	must_set_policy(SELF, "none");
+	litter.p = map_anon(LITTER_TABLES * PMD_SIZE, PMD_SIZE);
+	madvise(litter.p, LITTER_TABLES * PMD_SIZE, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < LITTER_TABLES; i++)
+		fill_here(litter.p + i * PMD_SIZE, PAGE, i);
+	/* The limit means something: with less than the primaries nothing goes. */
+	if (parent_survives(&litter, "none", tables * 3 / 4))
+		skip("the child needs less than its page tables");
+	check(parent_survives(&litter, "none", limit));
+	kills = oom_kills(&litter);
+	refused = system_count("fallbacks") + system_count("shrunk");
+	if (!parent_survives(&litter, "replicate all", limit) || oom_kills(&litter) != kills)
+		fail("the fork does not survive with replicas: %ld processes were killed",
+		     oom_kills(&litter) - kills);
+	check(system_count("fallbacks") + system_count("shrunk") > refused);
+}
