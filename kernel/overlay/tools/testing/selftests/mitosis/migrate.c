@@ -126,57 +126,166 @@ TEST(migrate_whole_process)
 	expect_filled(p, SIZE, nodes->nr);
 }
 
-TEST(compaction)
-{
-	static struct counters counters;
-	char *p = map_anon(32 * MB, PMD_SIZE);
-	long before = read_field("/proc/vmstat", "compact_migrate_scanned");
+#define SCATTERED	(64 * MB)
 
-	if (before < 0 || !exists("/proc/sys/vm/compact_memory"))
-		skip("no compaction");
-	fill(p, 32 * MB, 1);
-	/* Holes for pages to move to and from. */
-	for (size_t i = 0; i < 32 * MB; i += 2 * PAGE)
+/* Remember where every other page lies; the holes between are for pages to move to. */
+static uint64_t *frames_of(const char *p)
+{
+	uint64_t *frames = calloc(SCATTERED / PAGE, sizeof(*frames));
+
+	check(frames);
+	for (size_t page = 1; page < SCATTERED / PAGE; page += 2)
+		frames[page] = PAGEMAP_PFN(pagemap(p + page * PAGE));
+	return frames;
+}
+
+static long moved_since(const char *p, const uint64_t *frames)
+{
+	long moved = 0;
+
+	for (size_t page = 1; page < SCATTERED / PAGE; page += 2)
+		moved += PAGEMAP_PFN(pagemap(p + page * PAGE)) != frames[page];
+	return moved;
+}
+
+struct scattered {
+	char *p;
+	struct counters counters;
+};
+
+/* Every other page, while the rest of the members count in theirs. */
+static void check_scattered(const struct member *member, const char *p)
+{
+	for (size_t page = 1; page < SCATTERED / PAGE; page += 2) {
+		uint64_t word = *(volatile uint64_t *)(p + page * PAGE + page * 8 % PAGE);
+
+		if (word != pattern(1, page))
+			fail("node %d sees another value in page %zu", member->node, page);
+	}
+}
+
+/* Live users: each node reads all pages and writes a word of its own in some, again and again. */
+static void use_scattered(const struct member *member, void *arg)
+{
+	struct scattered *scattered = arg;
+	struct counters *counters = &scattered->counters;
+
+	while (!__atomic_load_n(&counters->stop, __ATOMIC_RELAXED)) {
+		for (size_t page = 0; page < counters->pages; page++)
+			counters->words[page * PAGE / 8 + member->index]++;
+		counters->rounds[member->index]++;
+		check_scattered(member, scattered->p);
+	}
+}
+
+static void see_scattered(const struct member *member, void *arg)
+{
+	check_scattered(member, arg);
+}
+
+TEST(compaction, .timeout = 120)
+{
+	static struct scattered scattered;
+	uint64_t *frames;
+	long moved;
+	char *p;
+
+	if (!exists("/proc/sys/vm/compact_memory"))
+		skip("no /proc/sys/vm/compact_memory (CONFIG_COMPACTION, CONFIG_PROC_SYSCTL)");
+	/* Else NUMA balancing moves pages as well. */
+	if (exists("/proc/sys/kernel/numa_balancing"))
+		set_knob("/proc/sys/kernel/numa_balancing", "0");
+	p = map_anon(SCATTERED, PMD_SIZE);
+	check_ok(madvise(p, SCATTERED, MADV_NOHUGEPAGE));
+	fill(p, SCATTERED, 1);
+	for (size_t i = 0; i < SCATTERED; i += 2 * PAGE)
 		check_ok(madvise(p + i, PAGE, MADV_DONTNEED));
-	counters.words = map_anon(64 * PAGE, PAGE);
-	counters.pages = 64;
-	memset(counters.words, 0, 64 * PAGE);
-	crew_begin(count_up, &counters);
-	check_eq(write_file("/proc/sys/vm/compact_memory", "1"), 0);
-	check_counters(&counters);
-	check(read_field("/proc/vmstat", "compact_migrate_scanned") > before);
-	for (size_t i = PAGE; i < 32 * MB; i += 2 * PAGE)
-		if (*(uint64_t *)(p + i + i / PAGE * 8 % PAGE) != pattern(1, i / PAGE))
-			fail("page %zu has changed", i / PAGE);
+	drain_lists();
+	frames = frames_of(p);
+	scattered.p = p;
+	scattered.counters.words = map_anon(64 * PAGE, PAGE);
+	scattered.counters.pages = 64;
+	memset(scattered.counters.words, 0, 64 * PAGE);
+	crew_begin(use_scattered, &scattered);
+	for (int i = 0; i < 4; i++)
+		check_eq(write_file("/proc/sys/vm/compact_memory", "1"), 0);
+	moved = moved_since(p, frames);
+	check_tables(SELF);
+	check_counters(&scattered.counters);
+	note("%ld of %lu pages have moved", moved, SCATTERED / PAGE / 2);
+	if (!moved)
+		fail("compaction has moved no page");
+	on_all(see_scattered, p);
 }
 
 #define BALANCING	"/sys/kernel/debug/sched/numa_balancing/"
 
 static void start_balancing(void)
 {
+	if (!exists("/proc/sys/kernel/numa_balancing"))
+		skip("no /proc/sys/kernel/numa_balancing (CONFIG_NUMA_BALANCING, CONFIG_PROC_SYSCTL)");
+	if (!exists(BALANCING "scan_delay_ms"))
+		skip("no " BALANCING " (CONFIG_SCHED_DEBUG)");
 	set_knob("/proc/sys/kernel/numa_balancing", "1");
 	set_knob(BALANCING "scan_delay_ms", "10");
 	set_knob(BALANCING "scan_period_min_ms", "20");
 	set_knob(BALANCING "scan_period_max_ms", "100");
 }
 
-/* Pages are made inaccessible in all copies so that the next access tells where it is used. */
-TEST(numa_balancing)
+/* How often each member was asked, by a fault, where it uses memory. */
+static long hinting_faults[1024];
+
+static void read_hinting_faults(const struct member *member)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/sched", gettid());
+	hinting_faults[member->index] = read_field(path, "total_numa_faults");
+}
+
+/* Counts up, and looks now and then how many faults there were. */
+static void count_under_balancing(const struct member *member, void *arg)
+{
+	struct counters *counters = arg;
+
+	while (!__atomic_load_n(&counters->stop, __ATOMIC_RELAXED)) {
+		for (size_t page = 0; page < counters->pages; page++)
+			counters->words[page * PAGE / 8 + member->index]++;
+		if (!(++counters->rounds[member->index] % 64))
+			read_hinting_faults(member);
+	}
+}
+
+static bool all_were_asked(void)
+{
+	for (int i = 0; i < nr_crew; i++)
+		if (__atomic_load_n(&hinting_faults[i], __ATOMIC_RELAXED) < 64)
+			return false;
+	return true;
+}
+
+/*
+ * Pages are made inaccessible in all copies so that the next access tells where it is used: a node
+ * whose copy was left out never faults.
+ */
+TEST(numa_balancing, .timeout = 120)
 {
 	static struct counters counters;
-	long hints = read_field("/proc/vmstat", "numa_hint_faults");
 
 	need_nodes(2);
 	start_balancing();
 	counters.words = map_anon(256 * PAGE, PMD_SIZE);
 	counters.pages = 256;
 	memset(counters.words, 0, 256 * PAGE);
-	crew_begin(count_up, &counters);
-	if (!wait_until(read_field("/proc/vmstat", "numa_hint_faults") > hints + 500, 30))
-		note("only %ld hinting faults", read_field("/proc/vmstat", "numa_hint_faults") - hints);
+	crew_begin(count_under_balancing, &counters);
+	if (!wait_until(all_were_asked(), 60))
+		for (int i = 0; i < nr_crew; i++)
+			if (hinting_faults[i] < 64)
+				fail("node %d had %ld hinting faults in 60 s", crew[i].node,
+				     hinting_faults[i]);
 	check_tables(SELF);
 	check_counters(&counters);
-	check(read_field("/proc/vmstat", "numa_hint_faults") > hints);
+	check_tables(SELF);
 }
 
 /* Pages that a new policy for data moves. */

@@ -234,16 +234,39 @@ TEST(idle_until_any_node_reads)
 	}
 }
 
+/* Return a member whose copy of the table that maps @p is not the primary, or skip. */
+static int far_reader(const void *p)
+{
+	struct entry entries[256];
+	int nr = read_entries(SELF, p, entries, ARRAY_SIZE(entries));
+
+	for (int i = 0; i < nr; i++)
+		if (entries[i].level == 1 && !entries[i].primary && member_of_node(entries[i].node) >= 0)
+			return member_of_node(entries[i].node);
+	skip("no node has a copy of its own under policy '%s'", test_policy);
+}
+
 /* The multi-generational LRU */
 
 #define LRU_GEN	"/sys/kernel/debug/lru_gen"
 
-/* Return the newest generation of a group's pages on a node, -1 if none. */
-static long newest_generation(unsigned int id, int node)
+/* "  GENERATION  AGE  ANON  FILE", with a letter behind a number that is not exact. */
+static bool generation_line(const char *line, long *generation, long *anon)
+{
+	long age;
+
+	return sscanf(line, " %ld %ld %ld", generation, &age, anon) == 3;
+}
+
+/*
+ * Return the newest generation of a group's pages on a node, -1 if none, and how many anonymous
+ * pages are in it.
+ */
+static long newest_generation(unsigned int id, int node, long *pages)
 {
 	FILE *file = fopen(LRU_GEN, "re");
 	bool in_group = false, on_node = false;
-	long newest = -1, generation;
+	long newest = -1, generation, anon;
 	unsigned int seen;
 	char line[512];
 
@@ -254,8 +277,11 @@ static long newest_generation(unsigned int id, int node)
 			in_group = seen == id;
 		else if (sscanf(line, " node %u", &seen) == 1)
 			on_node = (int)seen == node;
-		else if (in_group && on_node && sscanf(line, " %ld", &generation) == 1)
-			newest = generation > newest ? generation : newest;
+		else if (in_group && on_node && generation_line(line, &generation, &anon) &&
+			 generation > newest) {
+			newest = generation;
+			*pages = anon;
+		}
 	}
 	fclose(file);
 	return newest;
@@ -283,7 +309,7 @@ static void age_all_nodes(unsigned int id)
 
 	for (int i = 0; i < full_nodes()->nr; i++) {
 		int node = full_nodes()->id[i];
-		long newest = newest_generation(id, node);
+		long pages, newest = newest_generation(id, node, &pages);
 
 		if (newest < 0)
 			continue;
@@ -292,12 +318,28 @@ static void age_all_nodes(unsigned int id)
 	}
 }
 
+/* Return how many of the group's anonymous pages are in the newest generation of their node. */
+static long youngest_pages(unsigned int id)
+{
+	long sum = 0;
+
+	for (int i = 0; i < full_nodes()->nr; i++) {
+		long pages = 0;
+
+		newest_generation(id, full_nodes()->id[i], &pages);
+		sum += pages;
+	}
+	return sum;
+}
+
 TEST(lru_gen_ages)
 {
 	char group[128], *p;
 	unsigned int id;
-	int error;
+	int error, reader;
+	long idle, used;
 
+	need_nodes(2);
 	need_swap(4 * SIZE);
 	need_cgroup(group, sizeof(group));
 	check_eq(set_cgroup(group, "cgroup.procs", "0"), 0);
@@ -305,10 +347,26 @@ TEST(lru_gen_ages)
 	if (!id)
 		skip("the group is not in %s", LRU_GEN);
 	p = map_anon(SIZE, PMD_SIZE);
+	check_ok(madvise(p, SIZE, MADV_NOHUGEPAGE));
 	fill(p, SIZE, 1);
-	for (int i = 0; i < 2 * nr_crew && i < 8; i++) {
-		read_only_by(i % nr_crew, p, SIZE);
+	drain_lists();
+	reader = far_reader(p);
+	/* Pages that nobody uses grow old, those that one node reads through its copy stay young. */
+	for (int i = 0; i < 3; i++) {
+		flush_tlbs();
 		age_all_nodes(id);
+		flush_tlbs();
+		age_all_nodes(id);
+		idle = youngest_pages(id);
+		flush_tlbs();
+		read_only_by(reader, p, SIZE);
+		age_all_nodes(id);
+		used = youngest_pages(id);
+		note("%ld pages are young when nobody reads, %ld when node %d does", idle, used,
+		     crew[reader].node);
+		if (used < idle + (long)(SIZE / PAGE / 2))
+			fail("node %d has read %lu pages, %ld more are young", crew[reader].node,
+			     SIZE / PAGE, used - idle);
 		check_tables(SELF);
 	}
 	error = set_cgroup(group, "memory.reclaim", "2M");
@@ -332,31 +390,103 @@ static void damon(const char *file, const char *text)
 		skip("%s: %s", path, strerror(error));
 }
 
-static void keep_reading(const struct member *member, void *arg)
+static void damon_number(const char *file, unsigned long number)
 {
-	double end = now() + 2;
+	char text[32];
 
-	while (now() < end)
-		if (!filled_here(arg, MB, 1))
-			fail("node %d reads something else", member->node);
+	snprintf(text, sizeof(text), "%lu", number);
+	damon(file, text);
 }
 
+/* Have DAMON watch one range of this process, and count how often each part is seen in use. */
+static void watch(const char *p, size_t size)
+{
+	set_knob(DAMON "nr_kdamonds", "1");
+	damon("0/contexts/nr_contexts", "1");
+	damon("0/contexts/0/operations", "fvaddr");
+	damon("0/contexts/0/targets/nr_targets", "1");
+	damon_number("0/contexts/0/targets/0/pid_target", getpid());
+	damon("0/contexts/0/targets/0/regions/nr_regions", "1");
+	damon_number("0/contexts/0/targets/0/regions/0/start", (uintptr_t)p);
+	damon_number("0/contexts/0/targets/0/regions/0/end", (uintptr_t)p + size);
+	damon("0/contexts/0/schemes/nr_schemes", "1");
+	damon("0/contexts/0/schemes/0/action", "stat");
+	damon_number("0/contexts/0/schemes/0/access_pattern/sz/max", -1UL);
+	damon_number("0/contexts/0/schemes/0/access_pattern/nr_accesses/max", -1U);
+	damon_number("0/contexts/0/schemes/0/access_pattern/age/max", -1U);
+	damon("0/state", "on");
+}
+
+/* Return the largest number of accesses that DAMON has seen in a region. */
+static long accesses_seen(void)
+{
+	char path[256];
+	long most = -1;
+
+	damon("0/state", "update_schemes_tried_regions");
+	for (int i = 0; i < 1000; i++) {
+		long accesses;
+
+		snprintf(path, sizeof(path), DAMON "0/contexts/0/schemes/0/tried_regions/%d/nr_accesses", i);
+		accesses = read_number(path);
+		if (accesses < 0)
+			break;
+		most = accesses > most ? accesses : most;
+	}
+	return most;
+}
+
+static bool reading_ends;
+
+/* A TLB that knows the page already sets no bit again: flush it as well. */
+static void keep_reading(const struct member *member, void *arg)
+{
+	char *flush = map_anon(64 * PAGE, PAGE);
+
+	while (!__atomic_load_n(&reading_ends, __ATOMIC_RELAXED)) {
+		if (!filled_here(arg, MB, 1))
+			fail("node %d reads something else", member->node);
+		fill_here(flush, 64 * PAGE, 1);
+		check_ok(madvise(flush, 64 * PAGE, MADV_DONTNEED));
+	}
+}
+
+struct one_reader {
+	char *p;
+	int index;
+};
+
+static void read_if_chosen(const struct member *member, void *arg)
+{
+	struct one_reader *reader = arg;
+
+	if (member->index == reader->index)
+		keep_reading(member, reader->p);
+}
+
+/* One node reads, through a copy of its own. */
 TEST(damon_watches)
 {
-	char *p = map_anon(MB, PAGE), pid[32];
+	struct one_reader reader = { .p = map_anon(MB, PAGE) };
 
 	if (!exists(DAMON "nr_kdamonds"))
 		skip("no DAMON (CONFIG_DAMON_SYSFS)");
-	fill(p, MB, 1);
-	set_knob(DAMON "nr_kdamonds", "1");
-	damon("0/contexts/nr_contexts", "1");
-	damon("0/contexts/0/operations", "vaddr");
-	damon("0/contexts/0/targets/nr_targets", "1");
-	snprintf(pid, sizeof(pid), "%d", (int)getpid());
-	damon("0/contexts/0/targets/0/pid_target", pid);
-	damon("0/state", "on");
-	on_all(keep_reading, p);
+	need_nodes(2);
+	check_ok(madvise(reader.p, MB, MADV_NOHUGEPAGE));
+	fill(reader.p, MB, 1);
+	reader.index = far_reader(reader.p);
+	watch(reader.p, MB);
+	usleep(500000);
+	flush_tlbs();
+	if (!wait_until(accesses_seen() == 0, 10))
+		fail("nobody reads, DAMON sees %ld accesses", accesses_seen());
+	crew_begin(read_if_chosen, &reader);
+	if (!wait_until(accesses_seen() > 2, 10))
+		fail("node %d reads all the time, DAMON sees %ld accesses", crew[reader.index].node,
+		     accesses_seen());
 	check_tables(SELF);
+	__atomic_store_n(&reading_ends, true, __ATOMIC_RELAXED);
+	crew_end();
 	damon("0/state", "off");
-	expect_filled(p, MB, 1);
+	expect_filled(reader.p, MB, 1);
 }
