@@ -488,14 +488,18 @@ void __mitosis_destroy_context(struct mm_struct *mm)
 void __mitosis_secure_exec(struct mm_struct *mm)
 {
 	struct mitosis_policy policy = { .mode = MITOSIS_DEFAULT };
-	struct mitosis_mm *m = mitosis_of(mm);
+	struct mitosis_mm *m;
 
-	if (!m) {
-		mm->context.mitosis = NULL;
+	if (cmpxchg(&mm->context.mitosis, MITOSIS_OPTED_OUT, NULL) ==
+	    MITOSIS_OPTED_OUT) {
 		if (mitosis_system_has_policy())
 			mitosis_attach_later();
 		return;
 	}
+
+	m = mitosis_of(mm);
+	if (!m)
+		return;
 
 	mutex_lock(&m->lock);
 	mitosis_put_policy(m, &policy, NULL);
