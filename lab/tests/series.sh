@@ -135,6 +135,22 @@ refreshes_new_patch() {
 	lab/tree
 }
 
+# Before the last patch, which stays as it is.
+refreshes_new_patch_between() {
+	new_project
+	mv kernel/patches/0002-second.patch kernel/patches/0099-second.patch
+	lab/tree
+	cp kernel/patches/0099-second.patch before
+	sed -i 's/^20$/twenty/' build/tree/mm/rmap.c
+	lab/refresh 0002-third
+	grep -q '^+twenty$' kernel/patches/0002-third.patch
+	fails grep -q memory.c kernel/patches/0002-third.patch
+	grep -q '^+forty$' kernel/patches/0099-second.patch
+	fails grep -q twenty kernel/patches/0099-second.patch
+	lab/tree
+	grep -qx forty build/tree/mm/memory.c
+}
+
 refresh_round_trip() {
 	new_project
 	lab/refresh
@@ -171,7 +187,7 @@ refresh_refuses_conflict() {
 }
 
 for test in composes keeps_times forgets protects_edits refuses_misfit refreshes_overlay \
-	refreshes_last_owner refreshes_named_owner refreshes_new_patch refresh_round_trip \
-	refresh_respects_newer refresh_refuses_conflict; do
+	refreshes_last_owner refreshes_named_owner refreshes_new_patch refreshes_new_patch_between \
+	refresh_round_trip refresh_respects_newer refresh_refuses_conflict; do
 	check "series/$test" "$test"
 done

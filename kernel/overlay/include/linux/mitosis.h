@@ -34,7 +34,7 @@ static inline unsigned long mitosis_replica_bytes(const struct mm_struct *mm)
 }
 
 static inline void mitosis_cpuset_changed(struct mm_struct *mm,
-					   const nodemask_t *mems) { }
+					  const nodemask_t *mems) { }
 static inline void mitosis_cpuset_fork(struct task_struct *task) { }
 static inline void mitosis_secure_exec(struct mm_struct *mm) { }
 

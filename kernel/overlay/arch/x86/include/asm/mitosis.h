@@ -203,7 +203,7 @@ struct page *__mitosis_pte_alloc_one(struct mm_struct *mm, gfp_t gfp);
 
 /* A new PTE table where the policy wants primaries, or NULL for anywhere. */
 static __always_inline struct page *mitosis_pte_alloc_one(struct mm_struct *mm,
-							   gfp_t gfp)
+							  gfp_t gfp)
 {
 	return mitosis_on() ? __mitosis_pte_alloc_one(mm, gfp) : NULL;
 }
@@ -270,7 +270,7 @@ do {									\
 } while (0)
 
 static inline void mitosis_cpuset_changed(struct mm_struct *mm,
-					   const nodemask_t *mems)
+					  const nodemask_t *mems)
 {
 	if (mitosis_on())
 		__mitosis_cpuset_changed(mm, mems);

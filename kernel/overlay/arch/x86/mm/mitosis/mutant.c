@@ -11,7 +11,8 @@ enum mitosis_hook mitosis_mutant __ro_after_init;
 
 static const char * const hook_names[] = {
 	[MITOSIS_HOOK_NONE] = "none",
-#define X(id, name) [MITOSIS_HOOK_##id] = #name,
+#define X(id, name) \
+	[MITOSIS_HOOK_##id] = #name,
 	MITOSIS_HOOKS(X)
 #undef X
 };

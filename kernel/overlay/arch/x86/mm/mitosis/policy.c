@@ -388,6 +388,7 @@ static int __init policy_init(void)
 		pr_warn("mitosis: boot policy names no usable node (%d)\n", err);
 	return 0;
 }
+
 /* After the last test that frees tables behind everybody's back: debug_vm_pgtable(). */
 late_initcall_sync(policy_init);
 

@@ -124,4 +124,5 @@ static struct kunit_suite entry_suite = {
 	.name = "mitosis-entry",
 	.test_cases = entry_cases,
 };
+
 kunit_test_suite(entry_suite);

@@ -53,4 +53,5 @@ static struct kunit_suite policy_suite = {
 	.name = "mitosis-policy",
 	.test_cases = policy_cases,
 };
+
 kunit_test_suite(policy_suite);

@@ -134,4 +134,5 @@ static struct kunit_suite ring_suite = {
 	.exit = pair_exit,
 	.test_cases = ring_cases,
 };
+
 kunit_test_suite(ring_suite);

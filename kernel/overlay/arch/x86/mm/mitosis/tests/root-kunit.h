@@ -121,4 +121,5 @@ static struct kunit_suite root_suite = {
 	.name = "mitosis-root",
 	.test_cases = root_cases,
 };
+
 kunit_test_suite(root_suite);
