@@ -88,3 +88,13 @@ sound_threads() {
 	version=$("$1" --version 2>/dev/null) || return
 	[[ $version =~ version\ ([0-9.]+) ]] && printf '%s\n' 8.1 "${BASH_REMATCH[1]}" | sort -VC
 }
+
+# emulator: the QEMU to run: the system's as soon as it will do, otherwise the one
+# that lab/qemu fetched, if it did.
+emulator() {
+	if [ -x "$BUILD/qemu/qemu-system-x86_64" ] && ! sound_threads qemu-system-x86_64; then
+		echo "$BUILD/qemu/qemu-system-x86_64"
+	else
+		echo qemu-system-x86_64
+	fi
+}
