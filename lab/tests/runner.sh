@@ -59,6 +59,18 @@ nothing_passed_is_failure() {
 	END
 }
 
+unexpected_skips_are_shown() {
+	printf '# one\n\nabs* absent\nother gone\n' >"$work/skips.list"
+	export SKIPS=$work/skips.list
+	runs '1 passed, 0 failed, 2 skipped' 0 <<-'END'
+	good   host - 10 - true
+	absent host - 10 - exit 4
+	gone   host - 10 - echo why; exit 4
+	END
+	grep -qx 'skipped gone: gone (why)' out
+	fails grep -q 'skipped absent' out
+}
+
 success() {
 	runs '3 passed, 0 failed, 0 skipped' 0 <<-'END'
 	# a comment
@@ -94,6 +106,6 @@ selects() {
 }
 
 for test in counts_statuses counts_ktap status_beats_ktap skip_never_hides_failure time_runs_out \
-	nothing_passed_is_failure success must_fail must_crash selects; do
+	nothing_passed_is_failure unexpected_skips_are_shown success must_fail must_crash selects; do
 	check "runner/$test" "$test"
 done
