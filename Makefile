@@ -33,6 +33,11 @@ bin: tree
 run: kernel
 	@lab/boot -- sh -c "$$GUEST_COMMAND"
 
+# Before the kernel is built, which takes a while.
+ifeq ($(filter run,$(MAKECMDGOALS))$(value CMD),run)
+$(error make run needs a command, as in: make run CMD='numactl -H')
+endif
+
 shell: kernel
 	@lab/boot
 

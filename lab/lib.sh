@@ -29,6 +29,8 @@ die() {
 alone() {
 	mkdir -p "$BUILD"
 	exec {lock}>"$BUILD/$1.lock"
+	flock -n "$lock" && return
+	say "waiting for another run that works on ${BUILD#"$TOP"/}/$1"
 	flock "$lock"
 }
 

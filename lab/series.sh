@@ -10,6 +10,23 @@ patches=$TOP/kernel/patches
 # What the tree held when it was last composed: "SHA256  PATH" of each own or patched file.
 manifest=$BUILD/tree.manifest
 
+# The version of the kernel that the patches were made for.
+made_for=$patches/version
+
+# fuzz: how far patch may look away from what a patch says. Not at all on the source
+# that the series was made for; as far as is usual on another point release.
+fuzz() {
+	local recorded found
+	recorded=$(cat "$made_for" 2>/dev/null) || return 0
+	found=$(awk '$2 == "=" && /^(VERSION|PATCHLEVEL|SUBLEVEL) / { print $3 }' "$source/Makefile" | paste -sd.)
+	if [ "$found" = "$recorded" ]; then
+		echo 0
+	else
+		say "kernel/patches were made for Linux $recorded, this is $found: taking what fits nearly; see CONTRIBUTING.md"
+		echo 2
+	fi
+}
+
 series() { find "$patches" -maxdepth 1 -name '[0-9][0-9][0-9][0-9]-*.patch' | sort; }
 
 # touched PATCH...: the files that patches change.
@@ -31,11 +48,12 @@ stack() {
 	mapfile -t list < <(series)
 	mkdir -p "$last"
 	touched "${list[@]}" | copy_files "$source" "$last"
+	[ -n "${fuzz-}" ] || fuzz=$(fuzz)
 	for patch in "${list[@]}"; do
 		next=$1/$(basename "$patch" .patch)
 		cp -a "$last" "$next"
-		patch -d "$next" -p1 -F0 -N -s --no-backup-if-mismatch -i "$patch" >&2 ||
-			die "${patch#"$TOP"/} does not apply to Debian's source and the patches before it"
+		patch -d "$next" -p1 -F"${fuzz:-0}" -N -s --no-backup-if-mismatch -i "$patch" >&2 ||
+			die "${patch#"$TOP"/} does not fit Debian's source and the patches before it: adapt it by hand"
 		last=$next
 	done
 }

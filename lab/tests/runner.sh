@@ -105,7 +105,28 @@ selects() {
 	END
 }
 
+# TERM ends the groups, also what they started in process groups of their own.
+signal_ends_groups() {
+	runs '1 passed, 0 failed, 0 skipped' 0 <<<'quick host - 10 - true'
+	echo 'slow host - 60 - setsid sleep 54321 & echo $! >pid; wait' >table
+	rm -f pid
+	lab/check table &
+	until [ -s pid ]; do sleep 0.1; done
+	kill $!
+	fails wait $!
+	fails grep -qs '^State:.[^Z]' "/proc/$(cat pid)/status"
+}
+
+runs_one_after_the_other() {
+	runs '1 passed, 0 failed, 0 skipped' 0 <<<'quick host - 10 - true'
+	echo 'slow host - 60 - echo $PPID >>ran; sleep 1; test "$(wc -l <ran)" = 1; rm ran' >table
+	lab/check table &
+	lab/check table
+	wait $!
+}
+
 for test in counts_statuses counts_ktap status_beats_ktap skip_never_hides_failure time_runs_out \
-	nothing_passed_is_failure unexpected_skips_are_shown success must_fail must_crash selects; do
+	nothing_passed_is_failure unexpected_skips_are_shown success must_fail must_crash selects \
+	signal_ends_groups runs_one_after_the_other; do
 	check "runner/$test" "$test"
 done

@@ -89,6 +89,27 @@ refuses_misfit() {
 	fails lab/tree
 }
 
+# Context that has changed: refused on the release that the series was made for,
+# taken on another one, and then written anew.
+tolerates_point_release() {
+	new_project
+	printf '%s = %s\n' VERSION 6 PATCHLEVEL 12 SUBLEVEL 2 >build/source/Makefile
+	sed -i 's/^8$/eight/' build/source/mm/memory.c
+	echo 2 >build/source.version
+	echo 6.12.2 >kernel/patches/version
+	fails lab/tree
+	echo 6.12.1 >kernel/patches/version
+	lab/tree 2>said
+	test "$(grep -c 'made for Linux 6.12.1, this is 6.12.2' said)" = 1
+	grep -qx ten build/tree/mm/memory.c
+	lab/refresh --all
+	echo 6.12.2 >kernel/patches/version
+	lab/tree
+	grep -qx ten build/tree/mm/memory.c
+	grep -qx forty build/tree/mm/memory.c
+	grep -qx 'Why the first.' kernel/patches/0001-first.patch
+}
+
 refreshes_overlay() {
 	new_project
 	echo edit >>build/tree/mm/mitosis.c
@@ -186,8 +207,8 @@ refresh_refuses_conflict() {
 	grep -qx edit build/tree/mm/mitosis.c
 }
 
-for test in composes keeps_times forgets protects_edits refuses_misfit refreshes_overlay \
-	refreshes_last_owner refreshes_named_owner refreshes_new_patch refreshes_new_patch_between \
+for test in composes keeps_times forgets protects_edits refuses_misfit tolerates_point_release \
+	refreshes_overlay refreshes_last_owner refreshes_named_owner refreshes_new_patch refreshes_new_patch_between \
 	refresh_round_trip refresh_respects_newer refresh_refuses_conflict; do
 	check "series/$test" "$test"
 done
