@@ -59,8 +59,10 @@ stack() {
 }
 
 # compose DIRECTORY: every own and every patched file as it has to be in the tree.
+# Callers hold the lock of the tree: what lies about is of a run that failed.
 compose() {
 	local stack last
+	rm -rf "$BUILD"/stack.*
 	stack=$(mktemp -d "$BUILD/stack.XXXXXX")
 	stack "$stack"
 	last=$(find "$stack" -mindepth 1 -maxdepth 1 | sort | tail -n 1)
