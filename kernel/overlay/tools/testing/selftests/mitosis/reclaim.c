@@ -260,13 +260,13 @@ static bool generation_line(const char *line, long *generation, long *anon)
 
 /*
  * Return the newest generation of a group's pages on a node, -1 if none, and how many anonymous
- * pages are in it.
+ * pages are young: in it, or in the one before, where ageing puts what was used until then.
  */
-static long newest_generation(unsigned int id, int node, long *pages)
+static long newest_generation(unsigned int id, int node, long *young)
 {
 	FILE *file = fopen(LRU_GEN, "re");
 	bool in_group = false, on_node = false;
-	long newest = -1, generation, anon;
+	long newest = -1, before = 0, generation, anon;
 	unsigned int seen;
 	char line[512];
 
@@ -280,7 +280,8 @@ static long newest_generation(unsigned int id, int node, long *pages)
 		else if (in_group && on_node && generation_line(line, &generation, &anon) &&
 			 generation > newest) {
 			newest = generation;
-			*pages = anon;
+			*young = before + anon;
+			before = anon;
 		}
 	}
 	fclose(file);
@@ -309,7 +310,7 @@ static void age_all_nodes(unsigned int id)
 
 	for (int i = 0; i < full_nodes()->nr; i++) {
 		int node = full_nodes()->id[i];
-		long pages, newest = newest_generation(id, node, &pages);
+		long young, newest = newest_generation(id, node, &young);
 
 		if (newest < 0)
 			continue;
@@ -318,16 +319,16 @@ static void age_all_nodes(unsigned int id)
 	}
 }
 
-/* Return how many of the group's anonymous pages are in the newest generation of their node. */
-static long youngest_pages(unsigned int id)
+/* Return how many of the group's anonymous pages are young. */
+static long young_pages(unsigned int id)
 {
 	long sum = 0;
 
 	for (int i = 0; i < full_nodes()->nr; i++) {
-		long pages = 0;
+		long young = 0;
 
-		newest_generation(id, full_nodes()->id[i], &pages);
-		sum += pages;
+		newest_generation(id, full_nodes()->id[i], &young);
+		sum += young;
 	}
 	return sum;
 }
@@ -357,11 +358,11 @@ TEST(lru_gen_ages)
 		age_all_nodes(id);
 		flush_tlbs();
 		age_all_nodes(id);
-		idle = youngest_pages(id);
+		idle = young_pages(id);
 		flush_tlbs();
 		read_only_by(reader, p, SIZE);
 		age_all_nodes(id);
-		used = youngest_pages(id);
+		used = young_pages(id);
 		note("%ld pages are young when nobody reads, %ld when node %d does", idle, used,
 		     crew[reader].node);
 		if (used < idle + (long)(SIZE / PAGE / 2))
