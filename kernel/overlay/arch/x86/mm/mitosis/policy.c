@@ -203,9 +203,13 @@ static int check_nodes(const struct mitosis_policy *policy)
 static int check_allowed(const struct mitosis_policy *policy,
 			 const nodemask_t *allowed)
 {
+	nodemask_t nodes;
+
 	if (policy->mode <= MITOSIS_NONE || policy->all)
 		return 0;
-	return nodes_subset(policy->nodes, *allowed) ? 0 : -EPERM;
+	/* A cpuset never names nodes without memory, and no tree can be there. */
+	nodes_and(nodes, policy->nodes, node_states[N_MEMORY]);
+	return nodes_subset(nodes, *allowed) ? 0 : -EPERM;
 }
 
 /* The nodes of @task's cpuset as they are now; a change of them comes after. */

@@ -29,12 +29,16 @@ static ssize_t policy_store(struct kobject *kobj, struct kobj_attribute *attr,
 
 	if (!mitosis_supported())
 		return -EOPNOTSUPP;
+	/* A page is all that is handed over of a line that is longer. */
+	if (count >= PAGE_SIZE)
+		return -E2BIG;
 
-	text = kstrndup(buf, count, GFP_KERNEL);
+	text = kmemdup_nul(buf, count, GFP_KERNEL);
 	if (!text)
 		return -ENOMEM;
-	err = mitosis_parse(text, &policy) ?: mitosis_set_system_policy(&policy);
+	err = strlen(text) == count ? mitosis_parse(text, &policy) : -EINVAL;
 	kfree(text);
+	err = err ?: mitosis_set_system_policy(&policy);
 	return err ?: count;
 }
 
