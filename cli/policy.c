@@ -208,7 +208,7 @@ int policy_explain(pid_t pid, const char *policy, int error)
 		break;
 	case EPERM:
 		explain_nodes(pid, policy,
-			      "a node is outside the cpuset, or has no memory; 'all' leaves such nodes out");
+			      "a node is outside the cpuset; 'all' leaves such nodes out");
 		break;
 	case E2BIG:
 		warnx("the policy is %zu bytes long, with the newline, and the kernel takes 4095: write ranges, or 'all'",
