@@ -273,12 +273,12 @@ static long newest_generation(unsigned int id, int node, long *young)
 	if (!file)
 		skip("no %s (CONFIG_LRU_GEN)", LRU_GEN);
 	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "memcg %u", &seen) == 1)
+		if (sscanf(line, "memcg %u", &seen) == 1) {
 			in_group = seen == id;
-		else if (sscanf(line, " node %u", &seen) == 1)
+		} else if (sscanf(line, " node %u", &seen) == 1) {
 			on_node = (int)seen == node;
-		else if (in_group && on_node && generation_line(line, &generation, &anon) &&
-			 generation > newest) {
+		} else if (in_group && on_node && generation_line(line, &generation, &anon) &&
+			   generation > newest) {
 			newest = generation;
 			*young = before + anon;
 			before = anon;
