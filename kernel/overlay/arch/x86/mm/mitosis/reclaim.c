@@ -50,9 +50,11 @@ static bool charged_to(struct mitosis_mm *m, struct mem_cgroup *memcg)
 	if (mem_cgroup_disabled())
 		return true;
 
-	memcg = memcg ?: root_mem_cgroup;
 	own = get_mem_cgroup_from_mm(m->mm);
-	match = own == memcg || m->memcg == memcg;
+	if (memcg)
+		match = own == memcg || m->memcg == memcg;
+	else
+		match = mem_cgroup_is_root(own) || mem_cgroup_is_root(m->memcg);
 	mem_cgroup_put(own);
 	return match;
 }

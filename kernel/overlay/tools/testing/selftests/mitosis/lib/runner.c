@@ -185,7 +185,7 @@ static int open_log(void)
 static bool is_complaint(const char *line)
 {
 	static const char * const words[] = {
-		"mitosis: check:", "WARNING:", "BUG:", "BUG at", "KASAN", "Oops", "Bad page",
+		"mitosis: check:", "WARNING:", "BUG:", "BUG at", ";BUG ", "KASAN", "Oops", "Bad page",
 		"Bad rss-counter", "general protection fault", "possible recursive locking",
 		"circular locking", "inconsistent lock state", "sleeping function called",
 	};
