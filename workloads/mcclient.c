@@ -138,11 +138,7 @@ static struct options parse_options(int argc, char **argv)
 /* One step of splitmix64: *@state counts, the result is its hash. */
 static uint64_t mix(uint64_t *state)
 {
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
+	return scramble(*state += UINT64_C(0x9e3779b97f4a7c15));
 }
 
 /* Write the value of @key to @value; return its length. */

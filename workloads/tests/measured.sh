@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0
+# Tests of the workloads that run in workload.c; tests/run sources this.
+# shellcheck shell=sh disable=SC2154,SC2317 # bin and work are set there, and so are functions
+
+answer() { # COMMAND...: its answer, and its output in the log
+	timeout 60 "$@" >"$work/log" 2>&1 && sed -n 's/^answer *//p' "$work/log"
+}
+
+# Aliased memory is a matter of memory only: answers are those of real memory.
+test_same_answers() { # NAME OPTION...
+	program=$1
+	shift
+	aliased=$(answer "$bin/$program" "$@")
+	real=$(answer "$bin/$program" "$@" --real)
+	echo "aliased $aliased, real $real" >>"$work/log"
+	[ -n "$aliased" ] && [ "$aliased" = "$real" ]
+	result $? "$program: the same answer from aliased and real memory"
+}
+
+# Sum up what smaps says of the mappings of PID for which PATTERN stands in the first line:
+# KB of address space, KB that are mapped, KB in huge pages, mappings that may get huge pages.
+mapped() { # PID PATTERN
+	awk -v pattern="$2" '
+		/^[0-9a-f]+-[0-9a-f]+ / { ours = $0 ~ pattern }
+		!ours { next }
+		/^Size:/ { size += $2 }
+		/^Rss:/ { rss += $2 }
+		/^(ShmemPmdMapped|FilePmdMapped|AnonHugePages):/ { huge += $2 }
+		/^VmFlags:/ && !/ nh( |$)/ { may++ }
+		END { print size + 0, rss + 0, huge + 0, may + 0 }' "/proc/$1/smaps"
+}
+
+# Before the region all pages are touched, no more are mapped, and none is huge.
+test_pages() { # NAME KB OPTION...
+	program=$1 kb=$2
+	shift 2
+	: >"$work/hold"
+	"$bin/$program" "$@" --hold "$work/hold" >"$work/log" 2>&1 &
+	wait_for_line "^ready $!$" "$work/log" &&
+		mapped $! memfd:workload >"$work/mapped"
+	rm -f "$work/hold"
+	wait $!
+	status=$?
+	echo "mapped $(cat "$work/mapped"), expected $kb $kb 0 0" >>"$work/log"
+	[ $status -eq 0 ] && [ "$(cat "$work/mapped")" = "$kb $kb 0 0" ]
+	result $? "$program: $kb KB of small pages, all touched"
+}
+
+test_measured() { # NAME OPERATIONS MULTIPLE-OF THREADS OPTION...
+	program=$1 operations=$2 unit=$3 threads=$4
+	shift 4
+	expect "$program: verified" 0 '^verified$' "$bin/$program" "$@"
+	expect "$program: without warm-up" 0 '^verified$' "$bin/$program" "$@" --warmup 0
+	expect "$program: one false datum is seen" 1 '^wrong$' "$bin/$program" "$@" --spoil 1
+	expect "$program: first touch by node 0" 0 'first touch by node 0$' "$bin/$program" "$@" --init-node 0
+	expect "$program: help names its operations" 0 "^  --$operations NR" "$bin/$program" --help
+	expect "$program: not a number of bytes" 2 "'12Q' is not a number of bytes" "$bin/$program" --size 12Q
+	expect "$program: no room" 2 '^[a-z]*: --size' "$bin/$program" --size 100
+	expect "$program: an argument is refused" 2 "unexpected argument 'x'" "$bin/$program" x
+	if [ "$threads" -gt 1 ]; then
+		expect "$program: $threads threads" 0 '^verified$' "$bin/$program" "$@" --threads "$threads"
+	else
+		expect "$program: two threads are refused" 2 "'2' is not a number from 1 to 1" "$bin/$program" --threads 2
+	fi
+	[ "$unit" -eq 1 ] ||
+		expect "$program: part of a unit is refused" 2 "not a multiple of $unit" \
+			"$bin/$program" "--$operations" $((unit + 1))
+}
+
+test_gups() {
+	set -- --size 16M --backing 256K --updates 65536 --warmup 1280
+	test_measured gups updates 128 1 "$@"
+	test_same_answers gups "$@"
+	test_pages gups 16384 "$@"
+	expect "gups: as many updates as the benchmark" 0 '^verified$' \
+		"$bin/gups" --size 64K --warmup 0 --updates 32768
+	expect "gups: more are refused" 2 'has at most 32768$' \
+		"$bin/gups" --size 64K --warmup 128 --updates 32768
+}
+
+# In 64 KB a split period has leaves at height 5: 364 nodes and 32 of the trunk of 48, 16 and 32
+# bytes, and 486 records of 16: 20 + 8 + 16 + 8 KB, in whole pages. 8 MB have room for 157; the
+# largest tree above them has 16 * 9 = 144. Joint they have height 4: 121 + 32 of 128 bytes and 162
+# records of 32: 20 + 8 KB. Of 292 the largest tree has 32 * 9 = 288.
+test_btree() {
+	for layout in split joint; do
+		expect "tree: nodes and records, $layout" 0 'each at its place$' "$bin/tests/tree" $layout
+		set -- --layout $layout --size 8M --backing 64K --lookups 20000 --warmup 1000
+		test_measured btree lookups 1 3 "$@"
+		test_same_answers btree "$@"
+		[ $layout = split ] && test_pages btree $((144 * 52)) "$@"
+		[ $layout = joint ] && test_pages btree $((288 * 28)) "$@"
+	done
+	expect "btree: an unknown layout is refused" 2 "'x' is not one of split, joint" \
+		"$bin/btree" --layout x
+}
+
+test_gups
+test_btree
