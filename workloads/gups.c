@@ -25,11 +25,6 @@ static struct {
 	uint64_t stream[NR_STREAMS];
 } gups;
 
-static uint64_t power_of_two(uint64_t limit)
-{
-	return UINT64_C(1) << (63 - __builtin_clzll(limit));
-}
-
 static void prepare(const struct options *opt, struct memory *memory)
 {
 	uint64_t page = memory_page(memory), size, piece;
@@ -37,8 +32,8 @@ static void prepare(const struct options *opt, struct memory *memory)
 	if (opt->size < page || opt->backing < page)
 		die("--size and --backing: a page of %llu bytes is the least",
 		    (unsigned long long)page);
-	size = power_of_two(opt->size);
-	piece = power_of_two(opt->backing < size ? opt->backing : size);
+	size = power_of_two_below(opt->size);
+	piece = power_of_two_below(opt->backing < size ? opt->backing : size);
 	gups.table = memory_map(memory, 1, size, piece);
 	gups.words = size / sizeof(uint64_t);
 	gups.distinct = piece / sizeof(uint64_t);

@@ -29,6 +29,11 @@ uint64_t round_up(uint64_t bytes, uint64_t unit)
 	return round_down(bytes + unit - 1, unit);
 }
 
+uint64_t power_of_two_below(uint64_t limit)
+{
+	return UINT64_C(1) << (63 - __builtin_clzll(limit));
+}
+
 /* Find @size bytes of free address space that start at a multiple of 2 MB. */
 static char *reserve(uint64_t size)
 {

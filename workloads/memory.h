@@ -33,6 +33,8 @@ struct memory {
 uint64_t memory_page(const struct memory *memory);
 uint64_t round_up(uint64_t bytes, uint64_t unit);
 uint64_t round_down(uint64_t bytes, uint64_t unit);
+/* The largest power of two that is not above @limit. */
+uint64_t power_of_two_below(uint64_t limit);
 
 /*
  * Map @rows times @row bytes that repeat after @piece bytes. The contents are zero, and no page

@@ -26,6 +26,7 @@ struct worker {
 	unsigned int index;
 	pthread_t thread;
 	struct tally found;
+	double begin, end;	/* of the region of interest, in seconds */
 };
 
 enum {
@@ -237,7 +238,7 @@ static void hold(const struct options *opt)
 
 /*
  * Workers and the main thread meet when memory was touched, filled, and built upon, when all is
- * ready, warmed up, and measured.
+ * ready, and warmed up.
  */
 static void meet(struct run *run)
 {
@@ -283,10 +284,11 @@ static void *work(void *arg)
 	region_warm();
 	warm = operate(worker, 0, run->opt.warmup);
 	meet(run);
+	worker->begin = seconds_now();
 	region_begin();
 	measured = operate(worker, run->opt.warmup, run->opt.operations);
 	region_end();
-	meet(run);
+	worker->end = seconds_now();
 	worker->found = (struct tally){ warm.count + measured.count, warm.sum + measured.sum };
 	return NULL;
 }
@@ -320,11 +322,9 @@ static struct worker *start_workers(struct run *run)
 	return workers;
 }
 
-/* Lead the workers through all phases; return the seconds that the measured one took. */
-static double lead(struct run *run)
+/* Lead the workers through all phases. */
+static void lead(struct run *run)
 {
-	double start;
-
 	meet(run);
 	run->workload->fill();
 	memory_repeat(&run->memory);
@@ -334,33 +334,39 @@ static double lead(struct run *run)
 	hold(&run->opt);
 	meet(run);
 	meet(run);
-	start = seconds_now();
-	meet(run);
-	return seconds_now() - start;
 }
 
-static struct tally join_workers(struct run *run, struct worker *workers)
+/* What all workers did together. */
+static struct worker join_workers(struct run *run, struct worker *workers)
 {
-	struct tally found = { 0 };
+	struct worker all;
 
-	for (unsigned int i = 0; i < run->opt.threads; i++) {
+	for (unsigned int i = 0; i < run->opt.threads; i++)
 		pthread_join(workers[i].thread, NULL);
-		found.count += workers[i].found.count;
-		found.sum += workers[i].found.sum;
+	all = workers[0];
+	for (unsigned int i = 1; i < run->opt.threads; i++) {
+		const struct worker *worker = &workers[i];
+
+		all.found.count += worker->found.count;
+		all.found.sum += worker->found.sum;
+		all.begin = worker->begin < all.begin ? worker->begin : all.begin;
+		all.end = worker->end > all.end ? worker->end : all.end;
 	}
 	free(workers);
-	return found;
+	return all;
 }
 
-static bool report(const struct run *run, double time, struct tally found)
+static bool report(const struct run *run, const struct worker *all)
 {
+	double time = all->end - all->begin;
 	uint64_t answer = 0;
 	bool right;
 
 	printf("time     %.6f s\nrate     %.0f %s/s\n", time, run->opt.operations / time,
 	       run->workload->operation);
 	fflush(stdout);
-	right = run->workload->verify(run->opt.warmup + run->opt.operations, found, &answer);
+	right = run->workload->verify(run->opt.warmup + run->opt.operations, all->found,
+					&answer);
 	printf("answer   %016" PRIx64 "\n%s\n", answer, right ? "verified" : "wrong");
 	return !fflush(stdout) && right;
 }
@@ -368,9 +374,8 @@ static bool report(const struct run *run, double time, struct tally found)
 int run_workload(const struct workload *workload, int argc, char **argv)
 {
 	struct run run = { .workload = workload, .opt = parse_options(workload, argc, argv) };
-	struct worker *workers;
+	struct worker *workers, all;
 	pthread_t thread;
-	double time;
 
 	run.memory = (struct memory){ .real = run.opt.real, .huge = run.opt.huge };
 	workload->prepare(&run.opt, &run.memory);
@@ -380,6 +385,7 @@ int run_workload(const struct workload *workload, int argc, char **argv)
 		pthread_join(thread, NULL);
 	}
 	workers = start_workers(&run);
-	time = lead(&run);
-	return report(&run, time, join_workers(&run, workers)) ? EXIT_SUCCESS : EXIT_WRONG;
+	lead(&run);
+	all = join_workers(&run, workers);
+	return report(&run, &all) ? EXIT_SUCCESS : EXIT_WRONG;
 }

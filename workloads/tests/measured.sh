@@ -95,5 +95,33 @@ test_btree() {
 		"$bin/btree" --layout x
 }
 
+# 1 MB has room for 8,192 buckets of 64 bytes, 3,061 overflow buckets in 192 KB and 16,384 outer
+# tuples of 16; 16 MB for 16 such periods of buckets, and the rest for 20 chunks of the outer relation.
+test_hashjoin() {
+	set -- --size 16M --backing 1M --lookups 50000 --warmup 5000
+	test_measured hashjoin lookups 1 3 "$@"
+	test_same_answers hashjoin "$@"
+	test_pages hashjoin $((16 * (512 + 192) + 20 * 256)) "$@"
+	expect "hashjoin: the outer relation over again" 0 '^verified$' \
+		"$bin/hashjoin" --size 1M --lookups 50000
+}
+
+# A point of each of 68 nuclides takes 68 * (72 * 4 + 8 + 48) bytes: 16 MB have room for 512.
+test_xsbench() {
+	set -- --problem small --size 16M --backing 4M --lookups 3400 --warmup 340
+	test_measured xsbench lookups 34 3 "$@"
+	test_same_answers xsbench "$@"
+	test_pages xsbench $((512 * 68 * 344 / 1024)) "$@"
+	expect "xsbench: 355 nuclides" 0 '^verified$' "$bin/xsbench" --size 300M --lookups 340
+	expect "xsbench: an unknown problem is refused" 2 "'x' is not one of small, large" \
+		"$bin/xsbench" --problem x
+	expect "xsbench: too little behind it is refused" 2 'needs at least 71249920 bytes' \
+		"$bin/xsbench" --backing 64M
+	expect "xsbench: huge pages of aliased memory are refused" 2 'use --real with it' \
+		"$bin/xsbench" --huge
+}
+
 test_gups
 test_btree
+test_hashjoin
+test_xsbench
