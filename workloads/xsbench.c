@@ -30,6 +30,9 @@
 #define NR_MATERIALS	12
 #define LOOKUPS		34	/* of one particle, as in the original */
 
+/* The number of nuclides is a constant where these are inlined: they divide by it. */
+#define ALWAYS_INLINE	static inline __attribute__((always_inline))
+
 struct point {
 	double energy;
 	double xs[NR_XS];	/* total, elastic, absorption, fission, neutrons from fission */
@@ -275,13 +278,13 @@ static inline double point_energy(const struct point *points, uint64_t i)
 	return points[i].energy + block_energy(i >> BLOCK_SHIFT);
 }
 
-static inline double union_energy(unsigned int nuclides, uint64_t i)
+ALWAYS_INLINE double union_energy(unsigned int nuclides, uint64_t i)
 {
 	return bench.union_energy[i] + block_energy((i >> BLOCK_SHIFT) / nuclides);
 }
 
 /* Return the last point of the unionized grid that is not above @energy, or the first one. */
-static inline uint64_t search_union(unsigned int nuclides, double energy)
+ALWAYS_INLINE uint64_t search_union(unsigned int nuclides, double energy)
 {
 	uint64_t low = 0, high = bench.points * nuclides;
 
@@ -331,7 +334,7 @@ static inline void add_nuclide(const struct point *points, int64_t i, double ene
 		sum[xs] += concentration * (high->xs[xs] - part * (high->xs[xs] - low->xs[xs]));
 }
 
-static inline void lookup_unionized(unsigned int nuclides, double energy, unsigned int material,
+ALWAYS_INLINE void lookup_unionized(unsigned int nuclides, double energy, unsigned int material,
 				    double *sum)
 {
 	uint64_t i = search_union(nuclides, energy);
@@ -383,9 +386,8 @@ static inline uint64_t particle_seed(uint64_t lookup)
 
 enum way { UNIONIZED_SMALL, UNIONIZED_LARGE, DIRECTLY };
 
-/* Lookups @from to @to - 1; inlined for each way, so that the number of nuclides is a constant. */
-static inline __attribute__((always_inline)) struct tally simulate(enum way way, uint64_t from,
-								   uint64_t to)
+/* Lookups @from to @to - 1. */
+ALWAYS_INLINE struct tally simulate(enum way way, uint64_t from, uint64_t to)
 {
 	struct tally found = { 0 };
 	uint64_t seed = 0;

@@ -121,7 +121,26 @@ test_xsbench() {
 		"$bin/xsbench" --huge
 }
 
+test_pagerank() {
+	expect "kronecker: names and quadrants" 0 'all there, quadrants as specified$' "$bin/tests/kronecker"
+	test_measured pagerank iterations 1 7 --size 2M --iterations 3
+	expect "pagerank: threads agree on the first vertex" 0 "^answer   $(answer "$bin/pagerank" --size 2M)" \
+		"$bin/pagerank" --size 2M --threads 3
+	expect "pagerank: its data cannot repeat" 2 'only 0 is allowed' "$bin/pagerank" --backing 1M
+}
+
+test_hog() {
+	expect "hog: verified" 0 '^verified$' "$bin/hog" --size 1M --threads 2 --seconds 1
+	expect "hog: one false number is seen" 1 '^wrong$' "$bin/hog" --size 1M --seconds 1 --spoil
+	expect "hog: too little memory is refused" 2 '12288 bytes, are the least' "$bin/hog" --size 8K
+	"$bin/hog" --size 1M >"$work/log" 2>&1 &
+	wait_for_line "^ready $!$" "$work/log" && kill $! && wait $! && grep -q '^verified$' "$work/log"
+	result $? "hog: SIGTERM ends it well"
+}
+
 test_gups
 test_btree
 test_hashjoin
 test_xsbench
+test_pagerank
+test_hog
