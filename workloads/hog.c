@@ -215,6 +215,7 @@ int main(int argc, char **argv)
 		wrong += hogs[i].wrong;
 	}
 	free(hogs);
+	free(opt.nodes.id);
 	printf("rate     %.3f GB/s\n%s\n", bytes / (seconds_now() - start) / 1e9,
 	       wrong ? "wrong" : "verified");
 	return wrong ? EXIT_WRONG : EXIT_SUCCESS;

@@ -330,6 +330,10 @@ static void *run_client(void *arg)
 	fill(client);
 	pthread_barrier_wait(&filled);
 	get(client);
+	fclose(client->in);
+	fclose(client->out);
+	free(client->expected);
+	free(client->received);
 	return NULL;
 }
 
@@ -356,6 +360,7 @@ static struct client run_clients(const struct options *opt)
 		if (total.get_seconds < client->get_seconds)
 			total.get_seconds = client->get_seconds;
 	}
+	free(clients);
 	return total;
 }
 
@@ -383,8 +388,11 @@ int main(int argc, char **argv)
 {
 	struct options opt = parse_options(argc, argv);
 	struct client total;
+	bool right;
 
 	signal(SIGPIPE, SIG_IGN);
 	total = run_clients(&opt);
-	return report(&total) ? EXIT_SUCCESS : EXIT_WRONG;
+	right = report(&total);
+	free(opt.nodes.id);
+	return right ? EXIT_SUCCESS : EXIT_WRONG;
 }

@@ -18,6 +18,7 @@
 
 #define DAMPING		0.85
 #define TOLERANCE	1e-9
+#define MAX_THREADS	4096
 #define MIN_SCALE	4
 #define MAX_SCALE	31
 
@@ -32,7 +33,7 @@ static struct {
 	uint64_t *offset;	/* of a vertex's first neighbour */
 	uint32_t *neighbour;
 	double *rank, *contribution;
-	struct share *shares;
+	struct share shares[MAX_THREADS];
 	pthread_barrier_t barrier;
 } graph;
 
@@ -57,7 +58,6 @@ static void prepare(const struct options *opt, struct memory *memory)
 	graph.vertices = UINT64_C(1) << graph.scale;
 	graph.edges = graph.vertices * KRONECKER_EDGES;
 	graph.threads = opt->threads;
-	graph.shares = allocate(graph.threads, sizeof(*graph.shares));
 	pthread_barrier_init(&graph.barrier, NULL, graph.threads);
 
 	row = round_up((graph.vertices + 2) * sizeof(uint64_t), page);
@@ -258,7 +258,7 @@ int main(int argc, char **argv)
 		.operation = "iterations",
 		.defaults = { .size = 256 * MB, .operations = 4, .warmup = 1 },
 		.unit = 1,
-		.max_threads = 4096,
+		.max_threads = MAX_THREADS,
 		.collective = true,
 		.prepare = prepare,
 		.fill = fill,

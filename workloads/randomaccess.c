@@ -397,5 +397,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < run.opt.threads; i++)
 		pthread_join(workers[i].thread, NULL);
 	free(workers);
+	free(run.opt.nodes.id);
+	free(run.opt.init_node.id);
 	return passed ? EXIT_SUCCESS : EXIT_WRONG;
 }

@@ -376,6 +376,7 @@ int run_workload(const struct workload *workload, int argc, char **argv)
 	struct run run = { .workload = workload, .opt = parse_options(workload, argc, argv) };
 	struct worker *workers, all;
 	pthread_t thread;
+	bool right;
 
 	run.memory = (struct memory){ .real = run.opt.real, .huge = run.opt.huge };
 	workload->prepare(&run.opt, &run.memory);
@@ -387,5 +388,8 @@ int run_workload(const struct workload *workload, int argc, char **argv)
 	workers = start_workers(&run);
 	lead(&run);
 	all = join_workers(&run, workers);
-	return report(&run, &all) ? EXIT_SUCCESS : EXIT_WRONG;
+	right = report(&run, &all);
+	free(run.opt.nodes.id);
+	free(run.opt.init_node.id);
+	return right ? EXIT_SUCCESS : EXIT_WRONG;
 }
