@@ -8,6 +8,9 @@
  * with the same contents. Addresses are the same in both, and so is what a program does with them:
  * a workload that wants to be aliased keeps data that may repeat (keys and links that are relative
  * to the piece they lie in).
+ *
+ * A page that is mapped at many places lies on one node for all of them. So what depends on where
+ * data lie (AutoNUMA, first touch by threads on several nodes) takes real memory.
  */
 #ifndef WORKLOADS_MEMORY_H
 #define WORKLOADS_MEMORY_H

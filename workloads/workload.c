@@ -84,7 +84,8 @@ static void print_memory_options(const struct workload *workload)
 		printf("  --backing BYTES\n"
 		       "      memory behind it, mapped as often as needed (default %s); 0: as --real\n"
 		       "  --real\n"
-		       "      give every page memory of its own; all else stays the same\n",
+		       "      give every page memory of its own; all else stays the same. Needed where it\n"
+		       "      matters on which node data lie, as to AutoNUMA, which is kept off otherwise\n",
 		       bytes_text(defaults->backing, backing));
 }
 

@@ -46,6 +46,36 @@ test_pages() { # NAME KB OPTION...
 	result $? "$program: $kb KB of small pages, all touched"
 }
 
+# AutoNUMA leaves a process alone that has a policy of its own, as numa_maps shows.
+test_balancing() {
+	if [ ! -e /proc/self/numa_maps ]; then
+		skip "gups: AutoNUMA is kept off" "no NUMA here"
+		return
+	fi
+	: >"$work/hold"
+	"$bin/gups" --size 16M --backing 1M --hold "$work/hold" >"$work/log" 2>&1 &
+	wait_for_line "^ready $!$" "$work/log" && grep memfd:workload /proc/$!/numa_maps >"$work/maps"
+	rm -f "$work/hold"
+	wait $!
+	cat "$work/maps" >>"$work/log"
+	[ "$(grep -c ' local ' "$work/maps")" -eq 16 ]
+	result $? "gups: AutoNUMA is kept off"
+}
+
+test_huge() {
+	if grep -q '\[\(never\|deny\)\]' /sys/kernel/mm/transparent_hugepage/shmem_enabled; then
+		expect "gups: huge pages of aliased memory need permission" 2 'allows them' \
+			"$bin/gups" --size 8M --backing 4M --huge
+	else
+		expect "gups: aliased huge pages" 0 '^verified$' "$bin/gups" --size 8M --backing 4M --huge
+	fi
+	expect "gups: less than a huge page" 2 'page of 2097152 bytes' "$bin/gups" --size 1M --huge
+	for program in gups btree hashjoin xsbench; do
+		expect "$program: huge pages of real memory" 0 'huge pages$' \
+			"$bin/$program" --size 400M --backing 100M --huge --real
+	done
+}
+
 test_measured() { # NAME OPERATIONS MULTIPLE-OF THREADS OPTION...
 	program=$1 operations=$2 unit=$3 threads=$4
 	shift 4
@@ -72,6 +102,8 @@ test_gups() {
 	test_measured gups updates 128 1 "$@"
 	test_same_answers gups "$@"
 	test_pages gups 16384 "$@"
+	test_balancing
+	test_huge
 	expect "gups: as many updates as the benchmark" 0 '^verified$' \
 		"$bin/gups" --size 64K --warmup 0 --updates 32768
 	expect "gups: more are refused" 2 'has at most 32768$' \
