@@ -106,7 +106,8 @@ static void usage(const struct workload *workload)
 	if (workload->max_threads > 1)
 		print_option("threads", "NR", "threads (default: one for each node of --nodes, else 1)");
 	print_option("nodes", "LIST",
-		     "pin threads round robin to CPUs of these nodes; 'all' for all");
+		     "pin threads round robin to CPUs of these nodes; 'all' for all.\n"
+		     "The machine model needs it");
 	print_option("init-node", "NODE",
 		     "one thread on NODE touches all memory first\n"
 		     "(default: all threads, 2 MB in turn)");
