@@ -85,7 +85,8 @@ int main(int argc, char **argv)
 		{ "layout", "split|joint",
 		  "split: headers, keys and links of nodes each in a region of their own,\n"
 		  "as allocators with size classes put them (default)\n"
-		  "joint: one after the other, as allocators put them that cut from one heap", set_layout },
+		  "joint: one after the other, as allocators put them that cut from one heap",
+		  set_layout },
 		{ 0 },
 	};
 	static const struct workload workload = {

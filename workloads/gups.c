@@ -86,7 +86,10 @@ static void undo(uint64_t nr)
 	}
 }
 
-/* The XOR of all words is that of all updates, wherever they went: words start as pairs, or as 2^n. */
+/*
+ * The XOR of all words is that of all updates, wherever they went: at the start it is that of the
+ * numbers below a power of two, which is 0.
+ */
 static bool verify(uint64_t nr, struct tally found, uint64_t *answer)
 {
 	uint64_t wrong = 0;
@@ -110,7 +113,8 @@ int main(int argc, char **argv)
 			   "random. The table has the largest power of two of words that --size has room for.",
 		.operation = "updates",
 		.defaults = {
-			.size = 64 * GB, .backing = 64 * MB, .operations = 1 << 20, .warmup = 1 << 20,
+			.size = 64 * GB, .backing = 64 * MB,
+			.operations = 1 << 20, .warmup = 1 << 20,
 		},
 		.unit = NR_STREAMS,
 		.unit_name = "the number of random streams",

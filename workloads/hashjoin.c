@@ -100,7 +100,8 @@ static uint64_t count_overflow(void)
 static void prepare(const struct options *opt, struct memory *memory)
 {
 	const uint64_t share = 2 * sizeof(struct bucket);
-	uint64_t page = memory_page(memory), limit = opt->size < opt->backing ? opt->size : opt->backing;
+	uint64_t limit = opt->size < opt->backing ? opt->size : opt->backing;
+	uint64_t page = memory_page(memory);
 	uint64_t nr, overflow, table, chunk;
 
 	if (limit < 4 * page)
@@ -176,7 +177,8 @@ static void fill(void)
 	uint64_t used = 0;
 
 	for (uint64_t i = 0; i < nr_inner(); i++)
-		insert(&join.buckets[inner_bucket(i)], (struct tuple){ i, inner_payload(i) }, &used);
+		insert(&join.buckets[inner_bucket(i)], (struct tuple){ i, inner_payload(i) },
+		       &used);
 	for (uint64_t i = 0; i < join.chunk; i++)
 		join.outer[i] = (struct tuple){ key_of(partner_period(i), partner(i)), i };
 }
@@ -243,7 +245,8 @@ int main(int argc, char **argv)
 			   "does. --size is that of the table and the relation together.",
 		.operation = "lookups",
 		.defaults = {
-			.size = 17 * GB, .backing = 64 * MB, .operations = 1000000, .warmup = 1000000,
+			.size = 17 * GB, .backing = 64 * MB,
+			.operations = 1000000, .warmup = 1000000,
 		},
 		.unit = 1,
 		.max_threads = 4096,

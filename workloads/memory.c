@@ -133,7 +133,8 @@ void *memory_map(struct memory *memory, uint64_t rows, uint64_t row, uint64_t pi
 		die("no room for more than %d arenas", MEMORY_MAX_ARENAS);
 	*arena = (struct arena){ reserve(rows * row), rows, row, piece < row ? piece : row };
 	if (memory->real)
-		map_at(arena->start, rows * row, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		map_at(arena->start, rows * row, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		       0);
 	else
 		map_aliased(arena);
 	advise(memory, arena);

@@ -5,7 +5,7 @@
 #include "tree.h"
 
 #define SEED		UINT64_C(0x7472656573656564)
-#define MAX_TWOS	5	/* levels of the trunk that have two children instead of three */
+#define MAX_TWOS	7	/* levels of the trunk that have two children instead of three */
 
 /*
  * Bytes that an allocator hands out for a node of five words, three keys of 4 bytes, four links and
@@ -122,7 +122,8 @@ static void map_pools(struct tree *tree, struct memory *memory)
 		map_pool(tree, &tree->links, memory);
 		return;
 	}
-	tree->keys = tree->links = tree->nodes;
+	tree->keys = tree->nodes;
+	tree->links = tree->nodes;
 	tree->keys.start += sizes[TREE_JOINT].node;
 	tree->links.start += sizes[TREE_JOINT].node + sizes[TREE_JOINT].keys;
 }
@@ -159,7 +160,7 @@ static uint32_t *shuffle(uint64_t nr)
 struct filler {
 	const struct tree *tree;
 	uint32_t *node_place, *record_place;
-	uint64_t drawn;		/* random numbers so far, of another range than those of shuffle() */
+	uint64_t drawn;		/* random numbers so far, others than those of shuffle() */
 };
 
 static uint32_t draw_period(struct filler *filler)

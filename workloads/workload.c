@@ -218,7 +218,8 @@ static void print_setup(const struct run *run)
 	const struct options *opt = &run->opt;
 
 	printf("memory   %" PRIu64 " bytes, backed by %" PRIu64 ", %s pages\n",
-	       memory_size(&run->memory), memory_backing(&run->memory), opt->huge ? "huge" : "4 KB");
+	       memory_size(&run->memory), memory_backing(&run->memory),
+	       opt->huge ? "huge" : "4 KB");
 	printf("threads  %u on %s", opt->threads, opt->nodes.nr ? "nodes " : "any node");
 	print_ids(&opt->nodes);
 	printf(", first touch by %s", opt->init_node.nr ? "node " : "all in turn");

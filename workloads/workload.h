@@ -52,7 +52,7 @@ struct workload {
 	unsigned int unit;	/* operations come in multiples of it */
 	const char *unit_name;	/* what such a multiple is; needed unless the unit is 1 */
 	unsigned int max_threads;
-	bool collective;	/* all threads together do each operation, else each does its share */
+	bool collective;	/* all threads together do each operation, not each its share */
 	const struct setting *settings;	/* ends with one that has no name */
 
 	/* Decide on a layout and map it. */
@@ -63,7 +63,7 @@ struct workload {
 	void (*build)(unsigned int thread);
 	/* Falsify @nr data, to show that verify() sees it. */
 	void (*spoil)(uint64_t nr);
-	/* Operations @from to @to - 1, by one of the threads. What it does depends on these alone. */
+	/* Operations @from to @to - 1, by one of the threads; these alone decide what it does. */
 	struct tally (*operate)(unsigned int thread, uint64_t from, uint64_t to);
 	/*
 	 * Operations 0 to @nr - 1 were done and found @found. Say whether that is right, by other

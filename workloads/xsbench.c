@@ -30,9 +30,6 @@
 #define NR_MATERIALS	12
 #define LOOKUPS		34	/* of one particle, as in the original */
 
-/* The number of nuclides is a constant where these are inlined: they divide by it. */
-#define ALWAYS_INLINE	static inline __attribute__((always_inline))
-
 struct point {
 	double energy;
 	double xs[NR_XS];	/* total, elastic, absorption, fission, neutrons from fission */
@@ -91,7 +88,8 @@ static unsigned int nr_nuclides(unsigned int material)
 /* Bytes of the whole for each point of a nuclide. */
 static uint64_t point_size(void)
 {
-	return bench.nuclides * (bench.row * sizeof(int32_t) + sizeof(double) + sizeof(struct point));
+	return bench.nuclides *
+	       (bench.row * sizeof(int32_t) + sizeof(double) + sizeof(struct point));
 }
 
 static void choose_sizes(const struct options *opt)
@@ -169,8 +167,10 @@ static void fill_cross_sections(void)
 		for (uint64_t i = 0; i < points; i++) {
 			struct point *point = &bench.grid[n * bench.points + i];
 
+			uint64_t number = (i * bench.nuclides + n + 1) << 32;
+
 			for (unsigned int xs = 0; xs < NR_XS; xs++)
-				point->xs[xs] = random_double((i * bench.nuclides + n + 1) << 32 | xs);
+				point->xs[xs] = random_double(number | xs);
 		}
 	}
 }
@@ -278,13 +278,14 @@ static inline double point_energy(const struct point *points, uint64_t i)
 	return points[i].energy + block_energy(i >> BLOCK_SHIFT);
 }
 
-ALWAYS_INLINE double union_energy(unsigned int nuclides, uint64_t i)
+/* The number of nuclides is a constant where this is inlined: it divides by it. */
+static __always_inline double union_energy(unsigned int nuclides, uint64_t i)
 {
 	return bench.union_energy[i] + block_energy((i >> BLOCK_SHIFT) / nuclides);
 }
 
 /* Return the last point of the unionized grid that is not above @energy, or the first one. */
-ALWAYS_INLINE uint64_t search_union(unsigned int nuclides, double energy)
+static __always_inline uint64_t search_union(unsigned int nuclides, double energy)
 {
 	uint64_t low = 0, high = bench.points * nuclides;
 
@@ -334,8 +335,8 @@ static inline void add_nuclide(const struct point *points, int64_t i, double ene
 		sum[xs] += concentration * (high->xs[xs] - part * (high->xs[xs] - low->xs[xs]));
 }
 
-ALWAYS_INLINE void lookup_unionized(unsigned int nuclides, double energy, unsigned int material,
-				    double *sum)
+static __always_inline void lookup_unionized(unsigned int nuclides, double energy,
+					     unsigned int material, double *sum)
 {
 	uint64_t i = search_union(nuclides, energy);
 	const int32_t *row = &bench.index[i * bench.row];
@@ -387,7 +388,7 @@ static inline uint64_t particle_seed(uint64_t lookup)
 enum way { UNIONIZED_SMALL, UNIONIZED_LARGE, DIRECTLY };
 
 /* Lookups @from to @to - 1. */
-ALWAYS_INLINE struct tally simulate(enum way way, uint64_t from, uint64_t to)
+static __always_inline struct tally simulate(enum way way, uint64_t from, uint64_t to)
 {
 	struct tally found = { 0 };
 	uint64_t seed = 0;

@@ -95,7 +95,8 @@ static bool check_places(const struct tree *tree)
 	good &= must(nodes.nr == expected_nodes(tree), "the number of nodes");
 	good &= must(records.nr == tree->span[0], "the number of records");
 	good &= must(!nodes.outside && !records.outside, "an address");
-	good &= must(tree->periods > 1 && tree->trunk && tree->depth > tree->trunk + 1, "the shape");
+	good &= must(tree->periods > 1 && tree->trunk && tree->depth > tree->trunk + 1,
+		     "the shape");
 	free(nodes.slot);
 	free(records.slot);
 	return good;
