@@ -272,6 +272,8 @@ TEST(a_wrong_translation_is_counted)
 	EXPECT_EQUAL(event(rig, EVENT_WRONG_TRANSLATIONS), 0);
 	system_access(rig->sys, 0, 0, PLACE, PLACE + 4096, 8, false);
 	EXPECT_EQUAL(event(rig, EVENT_WRONG_TRANSLATIONS), 1);
+	system_access(rig->sys, 0, 0, PLACE + 4092, PLACE + 8188, 8, false);
+	EXPECT_EQUAL(event(rig, EVENT_WRONG_TRANSLATIONS), 2);	/* not of the next page */
 	system_end(rig->sys, 0);
 	free_rig(rig);
 }
@@ -390,6 +392,35 @@ TEST(who_was_idle_goes_on_where_the_others_are)
 	EXPECT_EQUAL(system_clock(rig->sys, 1), system_clock(rig->sys, 0));
 	system_end(rig->sys, 0);
 	system_end(rig->sys, 1);
+	free_rig(rig);
+}
+
+TEST(a_report_adds_up_nodes_and_processes)
+{
+	static const struct {
+		unsigned int cpu, root, loads;
+	} runs[] = { { 0, 0, 1 }, { 1, 0, 2 }, { 2, 0, 4 }, { 0, 1, 8 }, { 2, 1, 16 } };
+	struct load_block block = LOAD_BLOCK(1, 2);
+	struct rig *rig = new_rig(1);
+	unsigned int i, j;
+	char *text;
+
+	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
+		rig->tables.root = test_table(4, 0) + runs[i].root;
+		system_flush(rig->sys, runs[i].cpu, FLUSH_CONTEXT, 0);
+		system_begin(rig->sys, runs[i].cpu);
+		for (j = 0; j < runs[i].loads; j++)
+			load(rig, runs[i].cpu, &block, PLACE, 8);
+		system_end(rig->sys, runs[i].cpu);
+	}
+	text = report(rig, REPORT_JSON);
+	EXPECT(strstr(text, "\"total\": {\"events\": {\"instructions\": 31,"));
+	EXPECT(strstr(text, "{\"cpu\": 2, \"node\": 1, \"events\": {\"instructions\": 20,"));
+	EXPECT(strstr(text, "{\"node\": 0, \"events\": {\"instructions\": 11,"));
+	EXPECT(strstr(text, "{\"node\": 1, \"events\": {\"instructions\": 20,"));
+	EXPECT(strstr(text, "\"root\": \"0x400000000000\", \"events\": {\"instructions\": 7,"));
+	EXPECT(strstr(text, "\"root\": \"0x400000000001\", \"events\": {\"instructions\": 24,"));
+	free(text);
 	free_rig(rig);
 }
 
