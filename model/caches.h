@@ -11,7 +11,7 @@
 
 enum { SERVED_MEMORY = NR_CACHES, NR_SERVED };	/* after the three of enum cache_level */
 
-#define NODE_UNKNOWN	255	/* of no node: taken for the requester's own */
+#define NODE_UNKNOWN	255	/* more than MAX_NODES */
 
 /* One line accessed, and what came of it. */
 struct reference {

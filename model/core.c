@@ -30,7 +30,6 @@ void core_init(struct core *core, const struct machine *machine, const struct la
 		.rob = new_buffer(machine->rob),
 		.loads = new_buffer(machine->load_buffer),
 		.stores = new_buffer(machine->store_buffer),
-		.waiting = allocate(machine->scheduler, sizeof(*core->waiting)),
 		.walker = allocate(machine->walkers, sizeof(*core->walker)),
 		.fill = allocate(machine->fill_buffers, sizeof(*core->fill)),
 	};
@@ -41,7 +40,6 @@ void core_free(struct core *core)
 	free(core->rob.free);
 	free(core->loads.free);
 	free(core->stores.free);
-	free(core->waiting);
 	free(core->walker);
 	free(core->fill);
 }
@@ -64,44 +62,35 @@ static inline void buffer_use(struct buffer *buffer, double until)
 		buffer->next = 0;
 }
 
-static void heap_push(double *heap, unsigned int size, double time)
+static double *waiting(struct core *core, unsigned int index)
 {
-	unsigned int i = size;
-
-	for (; i && heap[(i - 1) / 2] > time; i = (i - 1) / 2)
-		heap[i] = heap[(i - 1) / 2];
-	heap[i] = time;
-}
-
-static void heap_pop(double *heap, unsigned int size)
-{
-	double last = heap[size - 1];
-	unsigned int i = 0, child;
-
-	for (; (child = 2 * i + 1) < size - 1; i = child) {
-		if (child + 1 < size - 1 && heap[child + 1] < heap[child])
-			child++;
-		if (heap[child] >= last)
-			break;
-		heap[i] = heap[child];
-	}
-	heap[i] = last;
+	return &core->waiting[index % SCHEDULER_MAX];
 }
 
 /* Instructions leave the scheduler as they issue, in any order. */
 static double scheduler_room(struct core *core, double time)
 {
-	if (core->nr_waiting == core->machine->scheduler)
-		time = later(time, core->waiting[0]);
-	while (core->nr_waiting && core->waiting[0] <= time)
-		heap_pop(core->waiting, core->nr_waiting--);
+	if (core->last_waiting - core->first_waiting == core->machine->scheduler)
+		time = later(time, *waiting(core, core->first_waiting));
+	while (core->first_waiting != core->last_waiting &&
+	       *waiting(core, core->first_waiting) <= time)
+		core->first_waiting++;
 	return time;
 }
 
+/* Later ones issue later as a rule, so this sorts with little effort. */
 static void scheduler_wait(struct core *core, double issue)
 {
-	if (issue > core->dispatch + 1)
-		heap_push(core->waiting, core->nr_waiting++, issue);
+	unsigned int i;
+
+	if (issue <= core->dispatch + 1)
+		return;
+	for (i = core->last_waiting++; i != core->first_waiting; i--) {
+		if (*waiting(core, i - 1) <= issue)
+			break;
+		*waiting(core, i) = *waiting(core, i - 1);
+	}
+	*waiting(core, i) = issue;
 }
 
 static void dispatch(struct core *core, const struct insn *insn)

@@ -78,8 +78,8 @@ struct core {
 	double last;			/* when the latest instruction was done */
 	double reg[NR_REGS];
 	struct buffer rob, loads, stores;
-	double *waiting;		/* the scheduler: a heap of the times when they issue */
-	unsigned int nr_waiting;
+	double waiting[SCHEDULER_MAX];	/* the scheduler: a ring, sorted by time of issue */
+	unsigned int first_waiting, last_waiting;
 
 	struct timeline *walker, *fill;	/* units */
 	struct timeline walking;	/* at least one walker is busy */

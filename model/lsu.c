@@ -41,12 +41,12 @@ static struct timeline *first_free(struct timeline *unit, unsigned int nr_units,
 	return first;
 }
 
-/* The node of a line in this lane. */
+/* The node of a line in this lane; what lies on no node of the machine is local to everyone. */
 static int home_of(const struct core *core, uint8_t home, int lane_node)
 {
 	if (lane_node != NODE_REAL)
 		return lane_node;
-	return home == NODE_UNKNOWN ? core->node : home;
+	return home >= core->machine->nodes ? core->node : home;
 }
 
 static double latency_of(const struct core *core, const struct reference *line, int home)

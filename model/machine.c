@@ -327,7 +327,7 @@ static const struct key keys[] = {
 	NUMBER(frequency, 1, 100000),
 	COUNT(width, 1, 64),
 	COUNT(rob, 1, 4096),
-	COUNT(scheduler, 1, 4096),
+	COUNT(scheduler, 1, SCHEDULER_MAX),
 	COUNT(load_buffer, 1, 4096),
 	COUNT(store_buffer, 1, 4096),
 	COUNT(fill_buffers, 1, 64),

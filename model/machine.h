@@ -15,6 +15,7 @@
 
 #define MAX_NODES	64
 #define MAX_LEVELS	5	/* of paging */
+#define SCHEDULER_MAX	512	/* entries, a power of two */
 #define LINE_SHIFT	6	/* all x86 of this century: lines of 64 bytes */
 
 enum page_size { PAGE_4K, PAGE_2M, PAGE_1G, NR_PAGE_SIZES };

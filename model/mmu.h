@@ -66,7 +66,7 @@ static inline uint8_t node_of(const struct guest *guest, uint64_t physical)
 {
 	int node = guest->node(guest->context, physical);
 
-	return node < 0 || node >= MAX_NODES ? NODE_UNKNOWN : node;
+	return node < 0 || node > NODE_UNKNOWN ? NODE_UNKNOWN : node;
 }
 
 /* log2 of what an entry of a level maps. */
