@@ -2,7 +2,11 @@
 #include "core.h"
 #include "lsu.h"
 
+#include <math.h>
 #include <stdlib.h>
+
+/* Cycles that only those wait who wait for memory. Tells two kinds apart that do not mix well. */
+#define FAR	100
 
 static void *allocate(size_t count, size_t size)
 {
@@ -62,35 +66,50 @@ static inline void buffer_use(struct buffer *buffer, double until)
 		buffer->next = 0;
 }
 
-static double *waiting(struct core *core, unsigned int index)
+static inline double queue_head(const struct queue *queue)
 {
-	return &core->waiting[index % SCHEDULER_MAX];
+	return queue->first == queue->last ? INFINITY : queue->time[queue->first % SCHEDULER_MAX];
+}
+
+/* Who comes later issues later, as a rule: so it sorts with little effort. */
+static void queue_insert(struct queue *queue, double time)
+{
+	unsigned int i;
+
+	for (i = queue->last++; i != queue->first; i--) {
+		double before = queue->time[(i - 1) % SCHEDULER_MAX];
+
+		if (before <= time)
+			break;
+		queue->time[i % SCHEDULER_MAX] = before;
+	}
+	queue->time[i % SCHEDULER_MAX] = time;
+}
+
+static unsigned int nr_waiting(const struct core *core)
+{
+	return core->near.last - core->near.first + core->far.last - core->far.first;
 }
 
 /* Instructions leave the scheduler as they issue, in any order. */
 static double scheduler_room(struct core *core, double time)
 {
-	if (core->last_waiting - core->first_waiting == core->machine->scheduler)
-		time = later(time, *waiting(core, core->first_waiting));
-	while (core->first_waiting != core->last_waiting &&
-	       *waiting(core, core->first_waiting) <= time)
-		core->first_waiting++;
+	if (nr_waiting(core) < core->machine->scheduler)
+		return time;
+	time = later(time, fmin(queue_head(&core->near), queue_head(&core->far)));
+	while (queue_head(&core->near) <= time)
+		core->near.first++;
+	while (queue_head(&core->far) <= time)
+		core->far.first++;
 	return time;
 }
 
-/* Later ones issue later as a rule, so this sorts with little effort. */
 static void scheduler_wait(struct core *core, double issue)
 {
-	unsigned int i;
-
-	if (issue <= core->dispatch + 1)
-		return;
-	for (i = core->last_waiting++; i != core->first_waiting; i--) {
-		if (*waiting(core, i - 1) <= issue)
-			break;
-		*waiting(core, i) = *waiting(core, i - 1);
-	}
-	*waiting(core, i) = issue;
+	if (issue > core->dispatch + FAR)
+		queue_insert(&core->far, issue);
+	else if (issue > core->dispatch + 1)
+		queue_insert(&core->near, issue);
 }
 
 static void dispatch(struct core *core, const struct insn *insn)
@@ -163,17 +182,6 @@ static void commit_stores(struct core *core, const struct access *access,
 	}
 }
 
-/* rsp does not wait for what is pushed or popped: it is known in the front end. */
-static void write_results(struct core *core, const struct insn *insn, bool memory, double address,
-			  double done)
-{
-	unsigned int i;
-
-	for (i = 0; i < insn->nr_results; i++)
-		core->reg[insn->result[i]] =
-			memory && insn->result[i] == REG_STACK ? address + 1 : done;
-}
-
 static void retire(struct core *core, const struct insn *insn, double done)
 {
 	core->retire = later(core->retire + core->step, done);
@@ -182,27 +190,61 @@ static void retire(struct core *core, const struct insn *insn, double done)
 		buffer_use(&core->loads, core->retire);
 }
 
-static void execute(struct core *core, const struct insn *insn, const struct access *access,
-		    unsigned int nr_accesses)
+/* Without access to memory. Returns when the instruction is done. */
+static double compute(struct core *core, const struct insn *insn)
 {
-	bool moves = insn->loads && insn->kind == INSN_SIMPLE && !insn->nr_sources;
-	double address, issue, done;
+	double issue = later(ready(core, insn->address, insn->nr_address),
+			     ready(core, insn->source, insn->nr_sources));
+	double done = issue + core->machine->execute[insn->kind];
+	unsigned int i;
 
-	dispatch(core, insn);
-	address = ready(core, insn->address, insn->nr_address);
+	scheduler_wait(core, issue);
+	for (i = 0; i < insn->nr_results; i++)
+		core->reg[insn->result[i]] = done;
+	return done;
+}
+
+/* A load that computes nothing: its result is what it loads, and it leaves the scheduler at once. */
+static bool moves(const struct insn *insn)
+{
+	return insn->loads && insn->kind == INSN_SIMPLE && !insn->nr_sources;
+}
+
+/* The stack pointer does not wait for what is pushed or popped: the front end knows it. */
+static void write_results(struct core *core, const struct insn *insn, double address, double done)
+{
+	unsigned int i;
+
+	for (i = 0; i < insn->nr_results; i++)
+		core->reg[insn->result[i]] = insn->result[i] == REG_STACK ? address + 1 : done;
+}
+
+/* The same with access to memory. */
+static double access_memory(struct core *core, const struct insn *insn,
+			    const struct access *access, unsigned int nr_accesses)
+{
+	double address = ready(core, insn->address, insn->nr_address), issue, done;
+
 	if (insn->atomic)
 		address = lock(core, address);
 	issue = later(load(core, insn, access, nr_accesses, address),
 		      ready(core, insn->source, insn->nr_sources));
-	scheduler_wait(core, moves ? address : issue);
-	done = issue;
-	if (!moves || !nr_accesses)
-		done += core->machine->execute[insn->kind];
+	scheduler_wait(core, moves(insn) ? address : issue);
+	done = issue + (moves(insn) ? 0 : core->machine->execute[insn->kind]);
 	if (insn->atomic)
 		done += core->machine->atomic;
-	if (insn->stores)
-		done = later(done, translate_stores(core, access, nr_accesses, address));
-	write_results(core, insn, nr_accesses, address, done);
+	done = later(done, translate_stores(core, access, nr_accesses, address));
+	write_results(core, insn, address, done);
+	return done;
+}
+
+static void execute(struct core *core, const struct insn *insn, const struct access *access,
+		    unsigned int nr_accesses)
+{
+	double done;
+
+	dispatch(core, insn);
+	done = nr_accesses ? access_memory(core, insn, access, nr_accesses) : compute(core, insn);
 	retire(core, insn, done);
 	if (insn->stores) {
 		commit_stores(core, access, nr_accesses, done);

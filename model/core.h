@@ -64,6 +64,12 @@ struct buffer {
 	unsigned int size, next;
 };
 
+/* Times at which instructions issue, sorted; the numbers of first and last run on. */
+struct queue {
+	double time[SCHEDULER_MAX];
+	unsigned int first, last;
+};
+
 struct core {
 	const struct machine *machine;
 	const struct lane *lane;
@@ -78,8 +84,7 @@ struct core {
 	double last;			/* when the latest instruction was done */
 	double reg[NR_REGS];
 	struct buffer rob, loads, stores;
-	double waiting[SCHEDULER_MAX];	/* the scheduler: a ring, sorted by time of issue */
-	unsigned int first_waiting, last_waiting;
+	struct queue near, far;		/* the scheduler, with some that left it already */
 
 	struct timeline *walker, *fill;	/* units */
 	struct timeline walking;	/* at least one walker is busy */
