@@ -82,6 +82,10 @@ struct system *system_new(const struct machine *machine, const struct guest *gue
 	struct system *sys;
 	size_t i;
 
+	if (!nr_lanes) {
+		fputs("at least one lane has to be given\n", stderr);
+		return NULL;
+	}
 	for (i = 0; i < nr_lanes; i++) {
 		if (!check_lane(machine, &lanes[i]))
 			return NULL;

@@ -12,6 +12,12 @@
  * run may compute several *lanes* at once: the same events, with data or page tables on other
  * nodes. A lane has clocks, queues and counters of its own, and shares the rest.
  *
+ * Simulated: TLBs, paging-structure caches, walks and walkers, caches, memory by distance and load
+ * (mmu.h, caches.h, memory.h), the flow of data through an out-of-order core with its limits, branch
+ * prediction (core.h, predictor.h). Not simulated, besides what these files say: coherence between
+ * caches, prefetchers, fetch of instructions, the second thread of a core, what a CPU does outside
+ * of regions.
+ *
  * Not thread-safe: the source serialises its calls.
  */
 #ifndef MODEL_SYSTEM_H
@@ -54,6 +60,7 @@ struct guest {
 
 struct system;
 
+/* Returns NULL after a sentence to stderr that says what does not fit. */
 struct system *system_new(const struct machine *machine, const struct guest *guest,
 			  const struct lane *lanes, size_t nr_lanes);
 void system_free(struct system *sys);

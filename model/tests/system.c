@@ -514,6 +514,7 @@ TEST(a_guest_that_does_not_fit_is_refused)
 	EXPECT(!system_new(machine, &guest, lanes, 1));
 	guest = test_guest(&tables, 1, (const int[]){ 3 });
 	EXPECT(!system_new(machine, &guest, &far, 1));
+	EXPECT(!system_new(machine, &guest, lanes, 0));
 	guest.levels = 3;
 	EXPECT(!system_new(machine, &guest, lanes, 1));
 	machine_free(machine);
