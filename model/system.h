@@ -12,6 +12,12 @@
  * run may compute several *lanes* at once: the same events, with data or page tables on other
  * nodes. A lane has clocks, queues and counters of its own, and shares the rest.
  *
+ * Simulated: TLBs, paging-structure caches, walks and walkers, caches, memory by distance and load
+ * (mmu.h, caches.h, memory.h), the flow of data through an out-of-order core with its limits, branch
+ * prediction (core.h, predictor.h). Not simulated, besides what these files say: coherence between
+ * caches, prefetchers, fetch of instructions, the second thread of a core, what a CPU does outside
+ * of regions.
+ *
  * Not thread-safe: the source serialises its calls.
  */
 #ifndef MODEL_SYSTEM_H
@@ -54,6 +60,7 @@ struct guest {
 
 struct system;
 
+/* Returns NULL after a sentence to stderr that says what does not fit. */
 struct system *system_new(const struct machine *machine, const struct guest *guest,
 			  const struct lane *lanes, size_t nr_lanes);
 void system_free(struct system *sys);
@@ -65,7 +72,16 @@ void system_free(struct system *sys);
 void system_begin(struct system *sys, unsigned int cpu);
 void system_end(struct system *sys, unsigned int cpu);
 
-/* @cpu begins to execute @block. What it had not executed of the block before, it did. */
+/*
+ * @cpu was idle and goes on: where the furthest of the CPUs is. Cycles of idling count nowhere.
+ * Without this call its clock stays behind, and so do its requests of memory.
+ */
+void system_resume(struct system *sys, unsigned int cpu);
+
+/*
+ * @cpu begins to execute @block. What it had not executed of the block before, it did. The block
+ * has to stay where it is until the CPU begins another one, or ends its region.
+ */
 void system_block(struct system *sys, unsigned int cpu, const struct block *block);
 
 /*
@@ -90,7 +106,11 @@ void system_flush(struct system *sys, unsigned int cpu, enum flush what, uint64_
  */
 void system_page_freed(struct system *sys, uint64_t physical);
 
-/* The furthest and the least far of the clocks of CPUs in a region, in cycles, in lane 0. */
+/*
+ * The clock of a CPU, in cycles, in lane 0. Who interleaves several CPUs keeps their clocks
+ * together: each sees queues of memory as of its own time, so an error is at most as long as
+ * the clocks differ.
+ */
 uint64_t system_clock(const struct system *sys, unsigned int cpu);
 
 /*
