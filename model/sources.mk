@@ -7,12 +7,22 @@ CAPSTONE ?=
 CAPSTONE_CFLAGS := $(if $(CAPSTONE),-I$(CAPSTONE)/include)
 CAPSTONE_LIBS := $(if $(CAPSTONE),-L$(CAPSTONE)/lib/x86_64-linux-gnu) -lcapstone
 
-SOURCE_TESTS := $(B)/tests/decode
+source = $(addprefix $(B)/source/, $(1))
+TRACE_OBJECTS := $(call source, entries.o layout.o pagetable.o trace_format.o trace_read.o trace_write.o)
+SOURCE_TESTS := $(addprefix $(B)/tests/, decode pace placement trace)
 
-$(B)/decode.o: decode.c decode.h insn.h
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(CAPSTONE_CFLAGS) -fPIC -c -o $@ $<
+$(B)/source/decode.o: CFLAGS += $(CAPSTONE_CFLAGS)
 
-$(B)/tests/decode: tests/decode.c $(B)/decode.o
+$(B)/source/%.o: %.c $(wildcard *.h)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(CAPSTONE_LIBS)
+	$(CC) $(CFLAGS) -fPIC -c -o $@ $<
+
+$(B)/tests/decode: $(call source, decode.o)
+$(B)/tests/decode: LDLIBS += $(CAPSTONE_LIBS)
+$(B)/tests/pace: $(call source, pace.o)
+$(B)/tests/placement: $(call source, lanes.o layout.o)
+$(B)/tests/trace: tests/fake.c $(TRACE_OBJECTS)
+
+$(SOURCE_TESTS): $(B)/tests/%: tests/%.c $(wildcard *.h tests/*.h)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o, $^) $(LDLIBS)
