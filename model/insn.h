@@ -11,7 +11,8 @@
 
 /* Registers, by number: general ones, vector ones, flags; parts count as the whole. */
 enum {
-	REG_GENERAL = 0,
+	REG_GENERAL = 0,	/* by their numbers in instructions: rax is 0 */
+	REG_STACK = 4,		/* rsp */
 	REG_VECTOR = 16,
 	REG_MASK = 48,
 	REG_FLAGS = 56,

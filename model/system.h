@@ -65,7 +65,16 @@ void system_free(struct system *sys);
 void system_begin(struct system *sys, unsigned int cpu);
 void system_end(struct system *sys, unsigned int cpu);
 
-/* @cpu begins to execute @block. What it had not executed of the block before, it did. */
+/*
+ * @cpu was idle and goes on: where the furthest of the CPUs is. Cycles of idling count nowhere.
+ * Without this call its clock stays behind, and so do its requests of memory.
+ */
+void system_resume(struct system *sys, unsigned int cpu);
+
+/*
+ * @cpu begins to execute @block. What it had not executed of the block before, it did. The block
+ * has to stay where it is until the CPU begins another one, or ends its region.
+ */
 void system_block(struct system *sys, unsigned int cpu, const struct block *block);
 
 /*
@@ -90,7 +99,11 @@ void system_flush(struct system *sys, unsigned int cpu, enum flush what, uint64_
  */
 void system_page_freed(struct system *sys, uint64_t physical);
 
-/* The furthest and the least far of the clocks of CPUs in a region, in cycles, in lane 0. */
+/*
+ * The clock of a CPU, in cycles, in lane 0. Who interleaves several CPUs keeps their clocks
+ * together: each sees queues of memory as of its own time, so an error is at most as long as
+ * the clocks differ.
+ */
 uint64_t system_clock(const struct system *sys, unsigned int cpu);
 
 /*
