@@ -38,8 +38,6 @@ static const uint16_t general[][5] = {
 	{ X86_REG_R15, X86_REG_R15D, X86_REG_R15W, X86_REG_R15B },
 };
 
-#define RSP	(REG_GENERAL + 4)
-
 static bool within(unsigned int reg, unsigned int first, unsigned int last)
 {
 	return reg >= first && reg <= last;
@@ -373,11 +371,11 @@ static void stack(struct insn *insn, const cs_insn *cs)
 			return;
 	}
 	/* POP RSP does load it. */
-	if (cs->id != X86_INS_POP || number(cs->detail->x86.operands[0].reg) != RSP)
-		drop(insn->result, &insn->nr_results, RSP);
-	if (cs->id != X86_INS_PUSH || number(cs->detail->x86.operands[0].reg) != RSP)
-		drop(insn->source, &insn->nr_sources, RSP);
-	add_address(insn, RSP);
+	if (cs->id != X86_INS_POP || number(cs->detail->x86.operands[0].reg) != REG_STACK)
+		drop(insn->result, &insn->nr_results, REG_STACK);
+	if (cs->id != X86_INS_PUSH || number(cs->detail->x86.operands[0].reg) != REG_STACK)
+		drop(insn->source, &insn->nr_sources, REG_STACK);
+	add_address(insn, REG_STACK);
 }
 
 /* LEAVE loads RBP from where RBP pointed to; the new RSP does not wait for that load. */
@@ -387,7 +385,7 @@ static void leave(struct insn *insn)
 	insn->nr_address = insn->nr_sources = insn->nr_results = 0;
 	add_address(insn, number(X86_REG_RBP));
 	add_result(insn, number(X86_REG_RBP));
-	add_result(insn, RSP);
+	add_result(insn, REG_STACK);
 }
 
 /*
@@ -414,10 +412,12 @@ static bool is_zero_idiom(const cs_insn *cs)
 		"xor", "sub", "pxor", "vpxor", "vxorp", "psub", "vpsub",
 	};
 	const cs_x86 *x86 = &cs->detail->x86;
-	const cs_x86_op *last = &x86->operands[x86->op_count - 1];
+	const cs_x86_op *last;
 
-	return x86->op_count >= 2 && last->type == X86_OP_REG && last[-1].type == X86_OP_REG &&
-	       last->reg == last[-1].reg && BEGINS_WITH(cs->mnemonic, names);
+	if (x86->op_count < 2 || !BEGINS_WITH(cs->mnemonic, names))
+		return false;
+	last = &x86->operands[x86->op_count - 1];
+	return last->type == X86_OP_REG && last[-1].type == X86_OP_REG && last->reg == last[-1].reg;
 }
 
 static void translate(struct insn *insn, const cs_insn *cs)

@@ -1,28 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0
 # The sources of events: decoding, traces, the plugin of QEMU and the program that replays.
-# Of the Makefile that includes this: B is where things are built.
 
-# CAPSTONE=DIRECTORY: where libcapstone-dev was unpacked, if it is not installed.
+# CAPSTONE=DIRECTORY: the usr of an unpacked libcapstone-dev, if it is not installed.
 CAPSTONE ?=
-CAPSTONE_CFLAGS := $(if $(CAPSTONE),-I$(CAPSTONE)/include)
 CAPSTONE_LIBS := $(if $(CAPSTONE),-L$(CAPSTONE)/lib/x86_64-linux-gnu) -lcapstone
 
-source = $(addprefix $(B)/source/, $(1))
-TRACE_OBJECTS := $(call source, entries.o layout.o pagetable.o trace_format.o trace_read.o trace_write.o)
-SOURCE_TESTS := $(addprefix $(B)/tests/, decode pace placement trace)
+SOURCES := decode entries lanes layout pace pagetable trace_format trace_read trace_write
+SOURCE_TESTS := decode pace placement trace
+TESTS += $(SOURCE_TESTS)
 
-$(B)/source/decode.o: CFLAGS += $(CAPSTONE_CFLAGS)
+source_test = $(SOURCE_TESTS:%=$(1)/tests/%)
 
-$(B)/source/%.o: %.c $(wildcard *.h)
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -fPIC -c -o $@ $<
+$(B)/libsources.a: $(SOURCES:%=$(B)/%.o)
+$(B)/sanitized/libsources.a: $(SOURCES:%=$(B)/sanitized/%.o)
+%/libsources.a:
+	rm -f $@
+	$(AR) rcs $@ $^
 
-$(B)/tests/decode: $(call source, decode.o)
-$(B)/tests/decode: LDLIBS += $(CAPSTONE_LIBS)
-$(B)/tests/pace: $(call source, pace.o)
-$(B)/tests/placement: $(call source, lanes.o layout.o)
-$(B)/tests/trace: tests/fake.c $(TRACE_OBJECTS)
-
-$(SOURCE_TESTS): $(B)/tests/%: tests/%.c $(wildcard *.h tests/*.h)
-	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c %.o, $^) $(LDLIBS)
+$(B)/decode.o $(B)/sanitized/decode.o: CPPFLAGS += $(if $(CAPSTONE),-I$(CAPSTONE)/include)
+$(call source_test, $(B)): $(B)/libsources.a
+$(call source_test, $(B)/sanitized): $(B)/sanitized/libsources.a
+$(B)/tests/trace $(B)/sanitized/tests/trace: tests/fake.c
+$(B)/tests/decode $(B)/sanitized/tests/decode: LDLIBS += $(CAPSTONE_LIBS)

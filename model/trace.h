@@ -23,6 +23,7 @@ const struct guest *trace_writer_guest(struct trace_writer *writer);
 
 void trace_begin(struct trace_writer *writer, unsigned int cpu);
 void trace_end(struct trace_writer *writer, unsigned int cpu);
+void trace_resume(struct trace_writer *writer, unsigned int cpu);
 void trace_block(struct trace_writer *writer, unsigned int cpu, const struct block *block);
 void trace_access(struct trace_writer *writer, unsigned int cpu, unsigned int index,
 		  uint64_t virtual, uint64_t physical, unsigned int size, bool store);

@@ -32,6 +32,7 @@ enum trace_record {
 	TRACE_FREED,		/* physical address */
 	TRACE_BEGIN,
 	TRACE_END,
+	TRACE_RESUME,
 	TRACE_FINISH,		/* the number of records before; then the file ends */
 	NR_TRACE_RECORDS,
 };

@@ -347,6 +347,9 @@ static bool replay_record(struct trace_reader *reader, struct system *sys)
 	case TRACE_END:
 		system_end(sys, reader->current);
 		return true;
+	case TRACE_RESUME:
+		system_resume(sys, reader->current);
+		return true;
 	case TRACE_FINISH:
 		if (get_number(reader) != reader->nr_records)
 			damaged(reader, "records are missing");

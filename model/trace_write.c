@@ -201,16 +201,25 @@ const struct guest *trace_writer_guest(struct trace_writer *writer)
 	return &writer->recording;
 }
 
-void trace_begin(struct trace_writer *writer, unsigned int cpu)
+static void put_cpu_record(struct trace_writer *writer, unsigned int cpu, enum trace_record record)
 {
 	on_cpu(writer, cpu);
-	put_record(writer, TRACE_BEGIN);
+	put_record(writer, record);
+}
+
+void trace_begin(struct trace_writer *writer, unsigned int cpu)
+{
+	put_cpu_record(writer, cpu, TRACE_BEGIN);
 }
 
 void trace_end(struct trace_writer *writer, unsigned int cpu)
 {
-	on_cpu(writer, cpu);
-	put_record(writer, TRACE_END);
+	put_cpu_record(writer, cpu, TRACE_END);
+}
+
+void trace_resume(struct trace_writer *writer, unsigned int cpu)
+{
+	put_cpu_record(writer, cpu, TRACE_RESUME);
 }
 
 static void put_registers(struct trace_writer *writer, const uint8_t *list, uint8_t length)

@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../decode.h"
+#include "decode.h"
+#include "test.h"
 
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
 #define XMM(n)	(REG_VECTOR + (n))
@@ -135,14 +136,12 @@ static const struct example examples[] = {
 	{ "iretq", CODE("\x48\xcf"), INSN_SERIAL, BRANCH_DIRECT, "", ADDRESS(), SOURCE(), RESULT() },
 };
 
-static int failures;
-
 static void expect(bool holds, const struct example *example, const char *what)
 {
 	if (holds)
 		return;
-	printf("FAIL %s: %s\n", example->text, what);
-	failures++;
+	printf("# %s: %s\n", example->text, what);
+	test_failed = true;
 }
 
 /* The same registers, in whatever order. */
@@ -188,26 +187,24 @@ static void check(struct decoder *decoder, const struct example *example)
 	expect(same(example->result, insn.result, insn.nr_results), example, "result registers");
 }
 
-static void check_unknown(struct decoder *decoder)
-{
-	static const struct example unknown = { .text = "06" };
-	struct insn insn;
-
-	expect(!decode(decoder, 0, (const uint8_t *)"\x06", 1, &insn), &unknown, "is decoded");
-	expect(insn.size == 1 && !insn.nr_sources && !insn.nr_results, &unknown, "has registers");
-}
-
-int main(void)
+TEST(known_instructions)
 {
 	struct decoder *decoder = decoder_new();
 
-	if (!decoder) {
-		printf("FAIL no decoder\n");
-		return 1;
-	}
-	for (size_t i = 0; i < sizeof(examples) / sizeof(examples[0]); i++)
+	EXPECT(decoder);
+	for (size_t i = 0; decoder && i < sizeof(examples) / sizeof(examples[0]); i++)
 		check(decoder, &examples[i]);
-	check_unknown(decoder);
 	decoder_free(decoder);
-	return failures != 0;
 }
+
+TEST(unknown_bytes)
+{
+	struct decoder *decoder = decoder_new();
+	struct insn insn;
+
+	EXPECT(!decode(decoder, 0, (const uint8_t *)"\x06", 1, &insn));
+	EXPECT(insn.size == 1 && !insn.nr_sources && !insn.nr_results);
+	decoder_free(decoder);
+}
+
+TEST_MAIN

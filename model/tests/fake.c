@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "../pagetable.h"
+#include "pagetable.h"
 #include "fake.h"
 
 struct system {
@@ -46,6 +46,11 @@ void system_begin(struct system *sys, unsigned int cpu)
 void system_end(struct system *sys, unsigned int cpu)
 {
 	fprintf(sys->log, "%u end\n", cpu);
+}
+
+void system_resume(struct system *sys, unsigned int cpu)
+{
+	fprintf(sys->log, "%u resume\n", cpu);
 }
 
 static void print_registers(FILE *log, const uint8_t *list, uint8_t length)

@@ -6,7 +6,7 @@
 #ifndef MODEL_TESTS_FAKE_H
 #define MODEL_TESTS_FAKE_H
 
-#include "../system.h"
+#include "system.h"
 
 /* Walk for one of so many accesses; 0: for none. */
 struct system *fake_new(const struct guest *guest, FILE *log, unsigned int walk_every);

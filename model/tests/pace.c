@@ -2,19 +2,18 @@
 /* Who has to wait for whom. */
 #include <stdio.h>
 
-#include "../pace.h"
-
-static int failures;
+#include "pace.h"
+#include "test.h"
 
 static void expect(bool holds, const char *what)
 {
 	if (holds)
 		return;
-	printf("FAIL %s\n", what);
-	failures++;
+	printf("# %s\n", what);
+	test_failed = true;
 }
 
-int main(void)
+TEST(who_waits)
 {
 	struct pace *pace = pace_new(3, 100);
 
@@ -45,5 +44,6 @@ int main(void)
 	pace_went_on(pace, 0);
 	expect(pace_skew(pace) == 300, "the largest lead of those who went on");
 	pace_free(pace);
-	return failures != 0;
 }
+
+TEST_MAIN

@@ -4,19 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../lanes.h"
-#include "../layout.h"
+#include "lanes.h"
+#include "layout.h"
+#include "test.h"
 
 #define GIB	(1ull << 30)
-
-static int failures;
 
 static void expect(bool holds, const char *what)
 {
 	if (holds)
 		return;
-	printf("FAIL %s\n", what);
-	failures++;
+	printf("# %s\n", what);
+	test_failed = true;
 }
 
 static bool lies(const struct layout *layout, uint64_t physical, unsigned int node, uint64_t offset)
@@ -26,7 +25,7 @@ static bool lies(const struct layout *layout, uint64_t physical, unsigned int no
 	return range && range->node == node && range->offset + physical - range->start == offset;
 }
 
-static void test_low(void)
+TEST(low)
 {
 	const uint64_t bytes[] = { GIB, 0, GIB };
 	struct layout layout;
@@ -39,7 +38,7 @@ static void test_low(void)
 	expect(layout_end(&layout) == 2 * GIB, "the end of low memory");
 }
 
-static void test_high(void)
+TEST(high)
 {
 	const uint64_t bytes[] = { GIB, 2 * GIB, GIB };
 	struct layout layout;
@@ -52,7 +51,7 @@ static void test_high(void)
 	expect(layout_end(&layout) == 6 * GIB, "the end of high memory");
 }
 
-static void test_largest_low(void)
+TEST(largest_low)
 {
 	const uint64_t most[] = { 0xaff00000 }, more[] = { 0xb0000000 };
 	struct layout layout;
@@ -63,7 +62,7 @@ static void test_largest_low(void)
 	expect(layout_end(&layout) == 4 * GIB + 0x30000000, "2.75 GB is split at 2 GB");
 }
 
-static void test_lanes(void)
+TEST(lanes)
 {
 	struct lanes lanes = { 0 };
 	const struct lane *lane;
@@ -97,7 +96,7 @@ static void expect_refused(const char *text, unsigned int nodes)
 	lanes_free(&lanes);
 }
 
-static void test_refused_lanes(void)
+TEST(refused_lanes)
 {
 	static const char *const wrong[] = {
 		"", "=data:0", "A=", "A=data", "A=data:", "A=data:x", "A=data:1x", "A=data:-1",
@@ -111,7 +110,7 @@ static void test_refused_lanes(void)
 	expect_refused("A=loaded:4", 4);
 }
 
-static void test_default_lane(void)
+TEST(default_lane)
 {
 	struct lanes lanes = { 0 };
 
@@ -120,13 +119,4 @@ static void test_default_lane(void)
 	lanes_free(&lanes);
 }
 
-int main(void)
-{
-	test_low();
-	test_high();
-	test_largest_low();
-	test_lanes();
-	test_refused_lanes();
-	test_default_lane();
-	return failures != 0;
-}
+TEST_MAIN

@@ -8,23 +8,22 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../pagetable.h"
-#include "../trace.h"
+#include "pagetable.h"
+#include "trace.h"
 #include "fake.h"
+#include "test.h"
 
 #define MIB		(1ull << 20)
 #define NR_CPUS		2
 #define NR_BLOCKS	20
 #define NR_EVENTS	20000
 
-static int failures;
-
 static void expect(bool holds, const char *what)
 {
 	if (holds)
 		return;
-	printf("FAIL %s\n", what);
-	failures++;
+	printf("# %s\n", what);
+	test_failed = true;
 }
 
 /* The same on each run. */
@@ -132,6 +131,19 @@ static struct block *make_block(uint32_t id)
 	return block;
 }
 
+/* Made before the tests, removed after them. */
+static char path[] = "/tmp/model-trace-XXXXXX";
+
+__attribute__((constructor)) static void make_file(void)
+{
+	close(mkstemp(path));
+}
+
+__attribute__((destructor)) static void remove_file(void)
+{
+	unlink(path);
+}
+
 struct source {
 	struct trace_writer *writer;
 	struct system *sys;
@@ -185,6 +197,12 @@ static void tell_freed(struct source *source)
 	trace_page_freed(source->writer, physical);
 }
 
+static void tell_resume(struct source *source, unsigned int cpu)
+{
+	system_resume(source->sys, cpu);
+	trace_resume(source->writer, cpu);
+}
+
 static void tell_all(struct source *source, unsigned int nr_events)
 {
 	for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++) {
@@ -201,8 +219,10 @@ static void tell_all(struct source *source, unsigned int nr_events)
 			tell_access(source, cpu);
 		else if (event < 99)
 			tell_flush(source, cpu);
-		else
+		else if (dice(2))
 			tell_freed(source);
+		else
+			tell_resume(source, cpu);
 	}
 	for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++) {
 		system_end(source->sys, cpu);
@@ -211,7 +231,7 @@ static void tell_all(struct source *source, unsigned int nr_events)
 }
 
 /* Returns the log of what was told live. */
-static char *record(const char *path, unsigned int nr_events, unsigned int walk_every)
+static char *record(unsigned int nr_events, unsigned int walk_every)
 {
 	struct source source = { 0 };
 	size_t size;
@@ -232,7 +252,7 @@ static char *record(const char *path, unsigned int nr_events, unsigned int walk_
 	return text;
 }
 
-static char *replay(const char *path, unsigned int walk_every, FILE *errors, bool *good)
+static char *replay(unsigned int walk_every, FILE *errors, bool *good)
 {
 	struct trace_reader *reader = trace_open(path, errors);
 	struct system *sys;
@@ -251,15 +271,15 @@ static char *replay(const char *path, unsigned int walk_every, FILE *errors, boo
 	return text;
 }
 
-static void test_same(const char *path, unsigned int recorded, unsigned int replayed)
+static void compare(unsigned int recorded, unsigned int replayed)
 {
-	char *live = record(path, NR_EVENTS, recorded), *reference, *again;
+	char *live = record(NR_EVENTS, recorded), *reference, *again;
 	bool good;
 
-	again = replay(path, replayed, stdout, &good);
+	again = replay(replayed, stdout, &good);
 	expect(good, "a whole trace is replayed");
 	/* What a live run would have told that walks as often as the replay. */
-	reference = record(path, NR_EVENTS, replayed);
+	reference = record(NR_EVENTS, replayed);
 	expect(!strcmp(again, reference), "a replay tells what a live run tells");
 	expect(recorded != replayed || !strcmp(again, live), "a replay tells the same");
 	expect(strlen(again) > NR_EVENTS, "the log holds something");
@@ -268,7 +288,15 @@ static void test_same(const char *path, unsigned int recorded, unsigned int repl
 	free(again);
 }
 
-static char *read_file(const char *path, size_t *size)
+TEST(same)
+{
+	compare(1, 1);
+	compare(7, 7);
+	compare(0, 1);
+	compare(50, 3);
+}
+
+static char *read_file(size_t *size)
 {
 	FILE *file = fopen(path, "rb");
 	char *bytes = malloc(MIB);
@@ -278,7 +306,7 @@ static char *read_file(const char *path, size_t *size)
 	return bytes;
 }
 
-static void write_file(const char *path, const char *bytes, size_t size)
+static void write_file(const char *bytes, size_t size)
 {
 	FILE *file = fopen(path, "wb");
 
@@ -287,15 +315,15 @@ static void write_file(const char *path, const char *bytes, size_t size)
 }
 
 /* Returns what was said about it, or NULL if it was replayed. */
-static char *refusal(const char *path, const char *bytes, size_t size)
+static char *refusal(const char *bytes, size_t size)
 {
 	size_t length;
 	char *said;
 	FILE *errors = open_memstream(&said, &length);
 	bool good;
 
-	write_file(path, bytes, size);
-	free(replay(path, 1, errors, &good));
+	write_file(bytes, size);
+	free(replay(1, errors, &good));
 	fclose(errors);
 	if (!good)
 		return said;
@@ -303,48 +331,48 @@ static char *refusal(const char *path, const char *bytes, size_t size)
 	return NULL;
 }
 
-static void expect_refusal(const char *path, const char *bytes, size_t size, const char *words)
+static void expect_refusal(const char *bytes, size_t size, const char *words)
 {
-	char *said = refusal(path, bytes, size);
+	char *said = refusal(bytes, size);
 
 	expect(said && strstr(said, words), words);
 	expect(said && strchr(said, '\n') == said + strlen(said) - 1, "a refusal is one line");
 	free(said);
 }
 
-static void test_refused(const char *path)
+TEST(refused)
 {
 	size_t size;
 	char *bytes;
 
-	free(record(path, 10, 3));
-	bytes = read_file(path, &size);
+	free(record(10, 3));
+	bytes = read_file(&size);
 	for (size_t length = 0; length < size; length++)
-		expect_refusal(path, bytes, length,
+		expect_refusal(bytes, length,
 			       length < 8 ? "is not a trace" : "it ends too early");
 	bytes[size] = 0;
-	expect_refusal(path, bytes, size + 1, "something follows its end");
+	expect_refusal(bytes, size + 1, "something follows its end");
 	bytes[7]++;
-	expect_refusal(path, bytes, size, "of version 2");
+	expect_refusal(bytes, size, "of version 2");
 	bytes[0]++;
-	expect_refusal(path, bytes, size, "is not a trace of this model");
+	expect_refusal(bytes, size, "is not a trace of this model");
 	free(bytes);
 }
 
 /* Whatever is in a file, reading ends in good order; a sanitizer would tell. */
-static void test_damaged(const char *path)
+TEST(damaged)
 {
 	size_t size, refused = 0;
 	char *bytes, *said;
 
-	free(record(path, 30, 3));
-	bytes = read_file(path, &size);
+	free(record(30, 3));
+	bytes = read_file(&size);
 	for (size_t i = 0; i < 500; i++) {
 		size_t at = 8 + dice(size - 8);
 		char old = bytes[at];
 
 		bytes[at] ^= 1 << dice(8);
-		said = refusal(path, bytes, size);
+		said = refusal(bytes, size);
 		refused += !!said;
 		free(said);
 		bytes[at] = old;
@@ -353,10 +381,10 @@ static void test_damaged(const char *path)
 	free(bytes);
 }
 
-static void test_small(const char *path)
+TEST(small)
 {
 	size_t size, accesses = 0;
-	char *log = record(path, NR_EVENTS, 1), *bytes = read_file(path, &size);
+	char *log = record(NR_EVENTS, 1), *bytes = read_file(&size);
 
 	for (char *at = log; (at = strstr(at, " access ")); at++)
 		accesses++;
@@ -366,18 +394,4 @@ static void test_small(const char *path)
 	free(log);
 }
 
-int main(void)
-{
-	char path[] = "/tmp/model-trace-XXXXXX";
-
-	close(mkstemp(path));
-	test_same(path, 1, 1);
-	test_same(path, 7, 7);
-	test_same(path, 0, 1);
-	test_same(path, 50, 3);
-	test_refused(path);
-	test_damaged(path);
-	test_small(path);
-	unlink(path);
-	return failures != 0;
-}
+TEST_MAIN
