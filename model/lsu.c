@@ -22,16 +22,16 @@ static void flight_add(struct flight *flight, uint64_t number, double ready)
 	flight->slot[i].ready = ready;
 }
 
-/* The unit that is first free for @length, and from when on. */
+/* The unit that is free first, and from when on. */
 static struct timeline *first_free(struct timeline *unit, unsigned int nr_units, double time,
-				   double length, double *begin)
+				   double *begin)
 {
 	struct timeline *first = unit;
 	unsigned int i;
 
-	*begin = timeline_gap(unit, time, length);
+	*begin = timeline_free(unit, time);
 	for (i = 1; i < nr_units && *begin > time; i++) {
-		double other = timeline_gap(&unit[i], time, length);
+		double other = timeline_free(&unit[i], time);
 
 		if (other < *begin) {
 			*begin = other;
@@ -84,13 +84,13 @@ static double fetch(struct core *core, const struct reference *line, int home, d
 
 	if (line->served == CACHE_L1)
 		return later(time + length, flight_ready(&core->lines, line->number));
-	buffer = first_free(core->fill, core->machine->fill_buffers, time, length, &begin);
+	buffer = first_free(core->fill, core->machine->fill_buffers, time, &begin);
 	core->measure[MEASURE_FILL_WAITS] += begin - time;
 	done = begin + length;
 	if (line->served == SERVED_MEMORY)
 		done += queue(core, home, begin, local);
 	write_back(core, line, done);
-	timeline_add(buffer, begin, done);
+	timeline_use(buffer, begin, done - begin, NULL);
 	flight_add(&core->lines, line->number, done);
 	return done;
 }
@@ -101,21 +101,6 @@ static double fetch_data(struct core *core, const struct access *access, double 
 
 	return fetch(core, line, home_of(core, line->home, core->lane->data_node), time,
 		     MEASURE_DATA_LOCAL);
-}
-
-/* How long a walk takes if it finds fill buffers free. */
-static double walk_length(const struct core *core, const struct translation *translation)
-{
-	double length = 0;
-	unsigned int i;
-
-	for (i = 0; i < translation->nr_steps; i++) {
-		const struct reference *entry = &translation->step[i].entry;
-
-		length += latency_of(core, entry,
-				     home_of(core, entry->home, core->lane->table_node));
-	}
-	return length;
 }
 
 static double read_tables(struct core *core, const struct translation *translation, double time)
@@ -142,13 +127,12 @@ static double walk(struct core *core, const struct translation *translation, dou
 	struct timeline *walker;
 	double begin, done;
 
-	walker = first_free(core->walker, core->machine->walkers, time,
-			    walk_length(core, translation), &begin);
+	walker = first_free(core->walker, core->machine->walkers, time, &begin);
 	done = read_tables(core, translation, begin);
-	timeline_add(walker, begin, done);
 	core->measure[MEASURE_WALKER_WAITS] += begin - time;
 	core->measure[MEASURE_WALKER_CYCLES] += done - begin;
-	core->measure[MEASURE_WALK_CYCLES] += timeline_add(&core->walking, begin, done);
+	core->measure[MEASURE_WALK_CYCLES] +=
+		timeline_use(walker, begin, done - begin, &core->walking);
 	return done;
 }
 

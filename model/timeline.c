@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "timeline.h"
 
+#include <math.h>
 #include <string.h>
 
 /* The oldest ones go several at once, which costs less than one by one. */
 #define FORGET	8
 
-double timeline_gap(const struct timeline *timeline, double time, double length)
+double timeline_free(const struct timeline *timeline, double time)
 {
 	unsigned int i = timeline->nr_spans;
 
@@ -14,7 +15,7 @@ double timeline_gap(const struct timeline *timeline, double time, double length)
 		time = timeline->horizon;
 	while (i && timeline->span[i - 1].end > time)
 		i--;
-	for (; i < timeline->nr_spans && timeline->span[i].begin < time + length; i++)
+	if (i < timeline->nr_spans && timeline->span[i].begin <= time)
 		time = timeline->span[i].end;
 	return time;
 }
@@ -57,4 +58,36 @@ double timeline_add(struct timeline *timeline, double begin, double end)
 	}
 	replace(timeline, first, last, low, high);
 	return new;
+}
+
+/* Where a free time ends that goes on at @time. */
+static double free_until(const struct timeline *timeline, double time)
+{
+	unsigned int i = timeline->nr_spans;
+
+	while (i && timeline->span[i - 1].begin > time)
+		i--;
+	return i < timeline->nr_spans ? timeline->span[i].begin : INFINITY;
+}
+
+static double add_to_any(struct timeline *any, double begin, double end)
+{
+	return any ? timeline_add(any, begin, end) : 0;
+}
+
+double timeline_use(struct timeline *timeline, double begin, double length, struct timeline *any)
+{
+	double new = 0, limit;
+
+	for (;;) {
+		limit = free_until(timeline, begin);
+		if (begin + length <= limit)
+			break;
+		timeline_add(timeline, begin, limit);
+		new += add_to_any(any, begin, limit);
+		length -= limit - begin;
+		begin = timeline_free(timeline, limit);
+	}
+	timeline_add(timeline, begin, begin + length);
+	return new + add_to_any(any, begin, begin + length);
 }

@@ -7,6 +7,8 @@
 #ifndef MODEL_TESTS_GUEST_H
 #define MODEL_TESTS_GUEST_H
 
+#include <stdlib.h>
+
 #include "system.h"
 
 #define TABLES_SHIFT	44
