@@ -456,6 +456,71 @@ bool decode(struct decoder *decoder, uint64_t pc, const uint8_t *code, size_t si
 	return true;
 }
 
+/* The opcodes of MOV to a control register, INVLPG and INVPCID, behind any prefixes. */
+static bool may_flush(const uint8_t *code, size_t size)
+{
+	while (size && (memchr("\x66\xf2\xf3\x2e\x36\x3e\x26\x64\x65\x67\xf0", *code, 11) ||
+			(*code & 0xf0) == 0x40)) {
+		code++;
+		size--;
+	}
+	if (size < 3 || code[0] != 0x0f)
+		return false;
+	return code[1] == 0x22 || code[1] == 0x01 || (code[1] == 0x38 && code[2] == 0x82);
+}
+
+static enum flush_kind flush_kind(const cs_insn *cs)
+{
+	const cs_x86_op *target = cs->detail->x86.operands;
+
+	switch (cs->id) {
+	case X86_INS_INVLPG:
+		return FLUSH_INSN_INVLPG;
+	case X86_INS_INVPCID:
+		return FLUSH_INSN_INVPCID;
+	case X86_INS_MOV:
+		if (target->type == X86_OP_REG && target->reg == X86_REG_CR3)
+			return FLUSH_INSN_CR3;
+		if (target->type == X86_OP_REG && target->reg == X86_REG_CR4)
+			return FLUSH_INSN_CR4;
+		return FLUSH_INSN_NONE;
+	default:
+		return FLUSH_INSN_NONE;
+	}
+}
+
+static struct memory_operand memory_operand(const cs_insn *cs, const x86_op_mem *memory)
+{
+	struct memory_operand operand = {
+		.base = number(memory->base), .index = number(memory->index),
+		.scale = memory->scale, .displacement = memory->disp,
+	};
+
+	if (memory->base == X86_REG_RIP)
+		operand.displacement += cs->address + cs->size;
+	return operand;
+}
+
+bool decode_flush(struct decoder *decoder, uint64_t pc, const uint8_t *code, size_t size,
+		  struct flush_insn *flush)
+{
+	const cs_insn *cs = decoder->insn;
+	const cs_x86 *x86;
+
+	if (!may_flush(code, size) ||
+	    !cs_disasm_iter(decoder->handle, &code, &size, &pc, decoder->insn))
+		return false;
+	*flush = (struct flush_insn){ .kind = flush_kind(cs), .source = REG_NONE };
+	x86 = &cs->detail->x86;
+	for (int i = 0; i < x86->op_count; i++) {
+		if (x86->operands[i].type == X86_OP_MEM)
+			flush->memory = memory_operand(cs, &x86->operands[i].mem);
+		else if (x86->operands[i].type == X86_OP_REG && number(x86->operands[i].reg) != REG_NONE)
+			flush->source = number(x86->operands[i].reg);
+	}
+	return flush->kind != FLUSH_INSN_NONE;
+}
+
 struct decoder *decoder_new(void)
 {
 	struct decoder *decoder = calloc(1, sizeof(*decoder));

@@ -207,4 +207,52 @@ TEST(unknown_bytes)
 	decoder_free(decoder);
 }
 
+static struct flush_insn flush_of(const char *code, size_t size, bool *flushes)
+{
+	struct decoder *decoder = decoder_new();
+	struct flush_insn flush = { 0 };
+
+	*flushes = decode_flush(decoder, 0x1000, (const uint8_t *)code, size, &flush);
+	decoder_free(decoder);
+	return flush;
+}
+
+#define FLUSH(bytes)	flush_of(bytes, sizeof(bytes) - 1, &flushes)
+
+TEST(flushes)
+{
+	struct flush_insn flush;
+	bool flushes;
+
+	flush = FLUSH("\x0f\x22\xd8");		/* mov %rax,%cr3 */
+	EXPECT(flushes && flush.kind == FLUSH_INSN_CR3 && flush.source == RAX);
+	flush = FLUSH("\x41\x0f\x22\xe3");	/* mov %r11,%cr4 */
+	EXPECT(flushes && flush.kind == FLUSH_INSN_CR4 && flush.source == 11);
+	flush = FLUSH("\x66\x0f\x38\x82\x08");	/* invpcid (%rax),%rcx */
+	EXPECT(flushes && flush.kind == FLUSH_INSN_INVPCID && flush.source == RCX &&
+	       flush.memory.base == RAX && flush.memory.index == REG_NONE);
+	flush = FLUSH("\x0f\x01\x7c\xcb\xf8");	/* invlpg -8(%rbx,%rcx,8) */
+	EXPECT(flushes && flush.kind == FLUSH_INSN_INVLPG && flush.memory.base == RBX &&
+	       flush.memory.index == RCX && flush.memory.scale == 8 &&
+	       flush.memory.displacement == -8);
+	flush = FLUSH("\x0f\x01\x3d\x00\x01\x00\x00");	/* invlpg 0x100(%rip) */
+	EXPECT(flushes && flush.memory.base == REG_NONE && flush.memory.displacement == 0x1107);
+}
+
+TEST(no_flushes)
+{
+	bool flushes;
+
+	FLUSH("\x0f\x22\xc0");	/* mov %rax,%cr0 */
+	EXPECT(!flushes);
+	FLUSH("\x0f\x20\xd8");	/* mov %cr3,%rax */
+	EXPECT(!flushes);
+	FLUSH("\x0f\x01\xf8");	/* swapgs */
+	EXPECT(!flushes);
+	FLUSH("\x48\x89\xd8");	/* mov %rbx,%rax */
+	EXPECT(!flushes);
+	FLUSH("\xf3");			/* nothing but a prefix */
+	EXPECT(!flushes);
+}
+
 TEST_MAIN
