@@ -30,6 +30,7 @@ enum trace_record {
 	TRACE_ROOT,		/* CR3 */
 	TRACE_FLUSH,		/* enum flush, virtual address */
 	TRACE_FREED,		/* physical address */
+	TRACE_WARM,
 	TRACE_BEGIN,
 	TRACE_END,
 	TRACE_RESUME,

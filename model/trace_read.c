@@ -341,6 +341,9 @@ static bool replay_record(struct trace_reader *reader, struct system *sys)
 	case TRACE_FREED:
 		replay_freed(reader, sys);
 		return true;
+	case TRACE_WARM:
+		system_warm(sys, reader->current);
+		return true;
 	case TRACE_BEGIN:
 		system_begin(sys, reader->current);
 		return true;

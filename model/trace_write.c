@@ -207,6 +207,11 @@ static void put_cpu_record(struct trace_writer *writer, unsigned int cpu, enum t
 	put_record(writer, record);
 }
 
+void trace_warm(struct trace_writer *writer, unsigned int cpu)
+{
+	put_cpu_record(writer, cpu, TRACE_WARM);
+}
+
 void trace_begin(struct trace_writer *writer, unsigned int cpu)
 {
 	put_cpu_record(writer, cpu, TRACE_BEGIN);

@@ -48,6 +48,11 @@ void system_end(struct system *sys, unsigned int cpu)
 	fprintf(sys->log, "%u end\n", cpu);
 }
 
+void system_warm(struct system *sys, unsigned int cpu)
+{
+	fprintf(sys->log, "%u warm\n", cpu);
+}
+
 void system_resume(struct system *sys, unsigned int cpu)
 {
 	fprintf(sys->log, "%u resume\n", cpu);

@@ -206,6 +206,10 @@ static void tell_resume(struct source *source, unsigned int cpu)
 static void tell_all(struct source *source, unsigned int nr_events)
 {
 	for (unsigned int cpu = 0; cpu < NR_CPUS; cpu++) {
+		system_warm(source->sys, cpu);
+		trace_warm(source->writer, cpu);
+		tell_block(source, cpu);
+		tell_access(source, cpu);
 		system_begin(source->sys, cpu);
 		trace_begin(source->writer, cpu);
 		tell_block(source, cpu);
