@@ -5,7 +5,8 @@
 CAPSTONE ?=
 CAPSTONE_LIBS := $(if $(CAPSTONE),-L$(CAPSTONE)/lib/x86_64-linux-gnu) -lcapstone
 
-SOURCES := decode entries lanes layout pace pagetable trace_format trace_read trace_write
+SOURCES := blocks decode entries lanes layout options pace pagetable ram source \
+	   trace_format trace_read trace_write
 SOURCE_TESTS := decode pace placement trace
 TESTS += $(SOURCE_TESTS)
 
@@ -22,3 +23,13 @@ $(call source_test, $(B)): $(B)/libsources.a
 $(call source_test, $(B)/sanitized): $(B)/sanitized/libsources.a
 $(B)/tests/trace $(B)/sanitized/tests/trace: tests/fake.c
 $(B)/tests/decode $(B)/sanitized/tests/decode: LDLIBS += $(CAPSTONE_LIBS)
+
+all: $(B)/model.so $(B)/replay
+
+# QEMU's own functions would come before those of the archives, where names are the same.
+$(B)/model.so: $(B)/plugin.o $(B)/libsources.a $(B)/libmodel.a sources.mk
+	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,--exclude-libs,ALL -o $@ $< $(call archives, $^) \
+		$(CAPSTONE_LIBS) -lm -pthread
+
+$(B)/replay: $(B)/replay.o $(B)/libsources.a $(B)/libmodel.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call archives, $^) -lm
