@@ -12,7 +12,7 @@ struct cpu {
 	struct mmu mmu;
 	struct predictor predictor;
 	struct core *core;		/* by lane */
-	struct account *account;	/* of the root in force */
+	struct account *account;	/* of the block: by the root when it began */
 	bool measured;
 	bool warming;			/* measured, and counts nowhere */
 	const struct block *block;	/* being executed, or NULL */

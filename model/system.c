@@ -154,23 +154,22 @@ static struct account *find_account(struct system *sys, unsigned int cpu, uint64
 	return new_account(sys, cpu, root);
 }
 
-/* The account of what a CPU does now. */
-static struct account *current_account(struct system *sys, unsigned int index)
+/* What a CPU does from now on is done under the root that it has. */
+static void choose_account(struct system *sys, unsigned int index)
 {
 	struct cpu *cpu = &sys->cpu[index];
 	uint64_t root = mmu_root(&cpu->mmu, &sys->guest, index);
 	size_t lane;
 
 	if (cpu->account && cpu->account->root == root && cpu->account->warm == cpu->warming)
-		return cpu->account;
+		return;
 	cpu->account = find_account(sys, index, root);
 	for (lane = 0; lane < sys->nr_lanes; lane++)
 		cpu->core[lane].measure = cpu->account->measure[lane];
-	return cpu->account;
 }
 
 /* Whether the branch that ends a block was mispredicted, now that it is known what follows. */
-static bool check_branch(struct cpu *cpu, struct account *account, uint64_t next)
+static bool check_branch(struct cpu *cpu, uint64_t next)
 {
 	const struct block *block = cpu->block;
 	const struct insn *last = &block->insn[block->nr_insns - 1];
@@ -179,8 +178,8 @@ static bool check_branch(struct cpu *cpu, struct account *account, uint64_t next
 	if (last->branch == BRANCH_NONE)
 		return false;
 	wrong = !predictor_branch(&cpu->predictor, last, next);
-	account->event[EVENT_BRANCHES]++;
-	account->event[EVENT_MISPREDICTS] += wrong;
+	cpu->account->event[EVENT_BRANCHES]++;
+	cpu->account->event[EVENT_MISPREDICTS] += wrong;
 	return wrong;
 }
 
@@ -188,20 +187,18 @@ static bool check_branch(struct cpu *cpu, struct account *account, uint64_t next
 static void finish_block(struct system *sys, unsigned int index, uint64_t next)
 {
 	struct cpu *cpu = &sys->cpu[index];
-	struct account *account;
 	struct work work;
 	size_t lane;
 
 	if (!cpu->block)
 		return;
-	account = current_account(sys, index);
 	work = (struct work){
 		.block = cpu->block,
 		.access = cpu->access,
 		.nr_accesses = cpu->nr_accesses,
-		.mispredicted = next && check_branch(cpu, account, next),
+		.mispredicted = next && check_branch(cpu, next),
 	};
-	account->event[EVENT_INSTRUCTIONS] += cpu->block->nr_insns;
+	cpu->account->event[EVENT_INSTRUCTIONS] += cpu->block->nr_insns;
 	for (lane = 0; lane < sys->nr_lanes; lane++)
 		core_execute(&cpu->core[lane], &work);
 	cpu->block = NULL;
@@ -255,6 +252,7 @@ void system_block(struct system *sys, unsigned int cpu, const struct block *bloc
 	if (!sys->cpu[cpu].measured || !block->nr_insns)
 		return;
 	finish_block(sys, cpu, block->insn[0].pc);
+	choose_account(sys, cpu);
 	sys->cpu[cpu].block = block;
 }
 
@@ -336,7 +334,7 @@ static void access_data(struct system *sys, unsigned int cpu, struct account *ac
 static uint64_t access_line(struct system *sys, unsigned int cpu, unsigned int index,
 			    uint64_t virtual, uint64_t physical, bool store)
 {
-	struct account *account = current_account(sys, cpu);
+	struct account *account = sys->cpu[cpu].account;
 	struct access *access = new_access(&sys->cpu[cpu]);
 
 	access->insn = index;

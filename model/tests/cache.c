@@ -177,6 +177,8 @@ TEST(a_line_is_served_where_it_lies)
 	EXPECT_EQUAL(refer(&rig, 0, 1, false).served, CACHE_L2);
 	EXPECT_EQUAL(refer(&rig, 0, 33, false).served, SERVED_MEMORY);	/* of L1 and L2 */
 	EXPECT_EQUAL(refer(&rig, 0, 1, false).served, CACHE_L3);
+	EXPECT_EQUAL(refer(&rig, 0, 17, false).served, CACHE_L2);
+	EXPECT_EQUAL(refer(&rig, 0, 1, false).served, CACHE_L2);	/* where the L3 put it */
 	EXPECT_EQUAL(refer(&rig, 1, 1, false).served, CACHE_L3);	/* shared by a node */
 	EXPECT_EQUAL(refer(&rig, 2, 1, false).served, SERVED_MEMORY);	/* not by two */
 	free_rig(&rig);

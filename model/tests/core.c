@@ -272,6 +272,32 @@ TEST(the_scheduler_limits_overlap)
 	free_rig(many);
 }
 
+/*
+ * Eight loads have their data from 282 on, every third cycle. Of eight instructions that wait for
+ * one each, in some order, one leaves the scheduler each time; the next one enters it.
+ */
+TEST(the_first_to_issue_leaves_the_scheduler)
+{
+	static const uint8_t order[] = { 5, 1, 7, 3, 8, 2, 6, 4 };
+	struct rig *rig = new_rig("scheduler 8");
+	int i;
+
+	for (i = 1; i <= 8; i++) {
+		add_load(rig, REG_NONE, 8 + i, SERVED_MEMORY);
+		add(rig, INSN_SIMPLE, REG_NONE, REG_NONE);
+		add(rig, INSN_SIMPLE, REG_NONE, REG_NONE);
+	}
+	for (i = 0; i < 8; i++)
+		add(rig, INSN_SIMPLE, 8 + order[i], REG_NONE);
+	run(rig);
+	for (i = 1; i < 8; i++) {
+		add(rig, INSN_SIMPLE, 8 + 8, REG_NONE);
+		run(rig);
+		EXPECT_EQUAL(rig->core.dispatch, 282 + 3 * (i - 1));
+	}
+	free_rig(rig);
+}
+
 /* A store is done when it has its data; its line may come long after. */
 TEST(stores_wait_in_their_buffer)
 {
@@ -419,7 +445,8 @@ TEST(who_wants_the_same_page_waits_for_its_walk)
 	make_walk(rig, first, 1, SERVED_MEMORY);
 	second = add_load(rig, REG_NONE, 2, CACHE_L1);
 	second->translation.page = first->translation.page;
-	EXPECT_EQUAL(run(rig), 2 + 8 + 280 + 4 + 1);
+	run(rig);
+	EXPECT_EQUAL(rig->core.reg[2], 2 + 8 + 280 + 4);
 	free_rig(rig);
 }
 
@@ -505,6 +532,18 @@ TEST(written_back_lines_take_bandwidth)
 	access->data.nr_written = 2;
 	EXPECT_EQUAL(run(rig), 282);
 	EXPECT_EQUAL(rig->memory.node[0].requests, 3);
+	free_rig(rig);
+}
+
+/* Two lines at nearly the same time, and a controller that takes 100 cycles for each. */
+TEST(lines_wait_for_the_controller)
+{
+	struct rig *rig = new_rig_in(TEST_MACHINE("width 1", "service 100"), local);
+
+	add_load(rig, REG_NONE, 1, SERVED_MEMORY);
+	add_load(rig, REG_NONE, 2, SERVED_MEMORY);
+	EXPECT_EQUAL(run(rig), 3 + 280 + 100);
+	EXPECT_EQUAL(rig->measure[MEASURE_QUEUE_WAITS], 100);
 	free_rig(rig);
 }
 

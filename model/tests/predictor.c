@@ -102,6 +102,7 @@ TEST(an_indirect_branch_goes_where_it_went)
 	EXPECT(!branch(&predictor, BRANCH_INDIRECT, 0x100, 0x1000));
 	EXPECT(branch(&predictor, BRANCH_INDIRECT, 0x100, 0x1000));
 	EXPECT(!branch(&predictor, BRANCH_INDIRECT, 0x100, 0x2000));
+	EXPECT(!branch(&predictor, BRANCH_INDIRECT, 0x110, 0x2000));	/* the same entry */
 	EXPECT(branch(&predictor, BRANCH_DIRECT, 0x200, 0x3000));
 	predictor_free(&predictor);
 }
