@@ -89,6 +89,12 @@ static bool set_region(struct words *words, const char *value)
 	return true;
 }
 
+static bool set_kernel(struct words *words, const char *value)
+{
+	words->options->without_kernel = !strcmp(value, "no");
+	return !strcmp(value, "no") || !strcmp(value, "yes");
+}
+
 static bool set_quantum(struct words *words, const char *value)
 {
 	return parse_number(value, 1000000000, &words->options->quantum);
@@ -111,15 +117,16 @@ static bool set_trace(struct words *words, const char *value)
 }
 
 static const struct option {
-	const char *name, *allowed;
+	const char *name, *allowed;	/* NULL: set() says it */
 	bool (*set)(struct words *words, const char *value);
 } table[] = {
 	{ "machine", "the path of a machine file", set_machine },
 	{ "setting", "a line of a machine file, at most 64 of them", add_setting },
-	{ "lane", "as in RPI-LD=data:0,tables:1,loaded:1", add_lane },
+	{ "lane", NULL, add_lane },
 	{ "node", "MIB:FILE", add_node },
 	{ "cpus", "the nodes of all CPUs, as in 0:0:1:1", set_cpus },
 	{ "region", "0 to 255", set_region },
+	{ "kernel", "yes or no", set_kernel },
 	{ "quantum", "a number of cycles, at most 1000000000", set_quantum },
 	{ "format", "text or json", set_format },
 	{ "report", "the path of a file to write", set_report },
@@ -135,8 +142,9 @@ static bool parse_word(struct words *words, const char *word)
 			continue;
 		if (word[length] && table[i].set(words, word + length + 1))
 			return true;
-		fprintf(words->errors, "option '%s': %s= takes %s\n", word, table[i].name,
-			table[i].allowed);
+		if (table[i].allowed)
+			fprintf(words->errors, "%s= takes %s, not '%s'\n", table[i].name,
+				table[i].allowed, word + length + !!word[length]);
 		return false;
 	}
 	fprintf(words->errors, "there is no option '%s':", word);

@@ -22,6 +22,7 @@ struct options {
 	unsigned int nr_cpus;
 	int cpu_node[OPTIONS_MAX_CPUS];
 	int region;		/* the one to measure */
+	bool without_kernel;	/* as if what the kernel does in a region did not happen */
 	uint64_t quantum;	/* cycles, see pace.h */
 	enum report format;
 	const char *report;	/* where to write it */

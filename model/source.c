@@ -14,6 +14,8 @@
 /* Accesses of a region whose translation by QEMU is compared with a walk of the guest's tables. */
 #define CHECKED	64
 
+#define KERNEL	(1ull << 63)	/* of an address */
+
 enum phase { OUTSIDE, WARM, MEASURED };
 
 struct cpu {
@@ -291,6 +293,9 @@ void source_block(struct source *source, unsigned int number, const struct block
 	struct cpu *cpu = &source->cpu[number];
 
 	if (cpu->phase == OUTSIDE)
+		return;
+	cpu->block = NULL;
+	if (source->options->without_kernel && block->insn[0].pc & KERNEL)
 		return;
 	cpu->block = block;
 	system_block(source->sys, number, block);

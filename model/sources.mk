@@ -24,12 +24,18 @@ $(call source_test, $(B)/sanitized): $(B)/sanitized/libsources.a
 $(B)/tests/trace $(B)/sanitized/tests/trace: tests/fake.c
 $(B)/tests/decode $(B)/sanitized/tests/decode: LDLIBS += $(CAPSTONE_LIBS)
 
-all: $(B)/model.so $(B)/replay
+all: $(B)/model.so $(B)/replay $(B)/check-options
 
 # QEMU's own functions would come before those of the archives, where names are the same.
 $(B)/model.so: $(B)/plugin.o $(B)/libsources.a $(B)/libmodel.a sources.mk
 	$(CC) $(CFLAGS) $(LDFLAGS) -shared -Wl,--exclude-libs,ALL -o $@ $< $(call archives, $^) \
 		$(CAPSTONE_LIBS) -lm -pthread
 
-$(B)/replay: $(B)/replay.o $(B)/libsources.a $(B)/libmodel.a
+$(B)/replay $(B)/check-options: $(B)/%: $(B)/%.o $(B)/libsources.a $(B)/libmodel.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call archives, $^) -lm
+
+# Runs in a guest, for tests/live.
+all: $(B)/tests/marks
+$(B)/tests/marks: tests/marks.c mark.h
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< -pthread
