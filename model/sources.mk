@@ -7,7 +7,7 @@ CAPSTONE_LIBS := $(if $(CAPSTONE),-L$(CAPSTONE)/lib/x86_64-linux-gnu) -lcapstone
 
 SOURCES := blocks decode entries lanes layout options pace pagetable ram source \
 	   trace_format trace_read trace_write
-SOURCE_TESTS := decode pace placement trace
+SOURCE_TESTS := decode pace placement source trace
 TESTS += $(SOURCE_TESTS)
 
 source_test = $(SOURCE_TESTS:%=$(1)/tests/%)
@@ -22,7 +22,7 @@ $(B)/decode.o $(B)/sanitized/decode.o: CPPFLAGS += $(if $(CAPSTONE),-I$(CAPSTONE
 $(call source_test, $(B)): $(B)/libsources.a
 $(call source_test, $(B)/sanitized): $(B)/sanitized/libsources.a
 $(B)/tests/trace $(B)/sanitized/tests/trace: tests/fake.c
-$(B)/tests/decode $(B)/sanitized/tests/decode: LDLIBS += $(CAPSTONE_LIBS)
+$(call source_test, $(B)) $(call source_test, $(B)/sanitized): LDLIBS += $(CAPSTONE_LIBS)
 
 all: $(B)/model.so $(B)/replay $(B)/check-options
 
