@@ -5,6 +5,7 @@
 #ifndef MODEL_COUNTERS_H
 #define MODEL_COUNTERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "caches.h"
@@ -54,6 +55,7 @@ extern const char *const measure_names[NR_MEASURES];
 /* What one CPU did under one root. */
 struct account {
 	unsigned int cpu;
+	bool warm;		/* from before a region: part of no report */
 	uint64_t root;
 	uint64_t event[NR_EVENTS];
 	double (*measure)[NR_MEASURES];		/* by lane */

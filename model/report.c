@@ -26,7 +26,7 @@ struct filter {
 static bool passes(const struct system *sys, const struct filter *filter,
 		   const struct account *account)
 {
-	return (filter->cpu < 0 || (int)account->cpu == filter->cpu) &&
+	return !account->warm && (filter->cpu < 0 || (int)account->cpu == filter->cpu) &&
 	       (filter->node < 0 || sys->guest.cpu_node[account->cpu] == filter->node) &&
 	       (!filter->root || account->root == filter->root);
 }
@@ -90,16 +90,17 @@ static void free_sum(struct sum *sum)
 
 static const struct filter everything = { .cpu = -1, .node = -1 };
 
-/* Whether an account is the first one of its root. */
+/* Whether an account is the first one of its root that counts. */
 static bool is_new_root(const struct system *sys, size_t index)
 {
+	const struct account *account = sys->account[index];
 	size_t i;
 
 	for (i = 0; i < index; i++) {
-		if (sys->account[i]->root == sys->account[index]->root)
+		if (!sys->account[i]->warm && sys->account[i]->root == account->root)
 			return false;
 	}
-	return true;
+	return !account->warm;
 }
 
 static void print_node(FILE *out, const char *key, int node, const char *none)

@@ -134,6 +134,7 @@ static struct account *new_account(struct system *sys, unsigned int cpu, uint64_
 	struct account *account = allocate(1, sizeof(*account));
 
 	account->cpu = cpu;
+	account->warm = sys->cpu[cpu].warming;
 	account->root = root;
 	account->measure = allocate(sys->nr_lanes, sizeof(*account->measure));
 	sys->account = realloc(sys->account, (sys->nr_accounts + 1) * sizeof(*sys->account));
@@ -148,8 +149,11 @@ static struct account *find_account(struct system *sys, unsigned int cpu, uint64
 	size_t i;
 
 	for (i = 0; i < sys->nr_accounts; i++) {
-		if (sys->account[i]->cpu == cpu && sys->account[i]->root == root)
-			return sys->account[i];
+		struct account *account = sys->account[i];
+
+		if (account->cpu == cpu && account->root == root &&
+		    account->warm == sys->cpu[cpu].warming)
+			return account;
 	}
 	return new_account(sys, cpu, root);
 }
@@ -161,7 +165,7 @@ static void choose_account(struct system *sys, unsigned int index)
 	uint64_t root = mmu_root(&cpu->mmu, &sys->guest, index);
 	size_t lane;
 
-	if (cpu->account && cpu->account->root == root)
+	if (cpu->account && cpu->account->root == root && cpu->account->warm == cpu->warming)
 		return;
 	cpu->account = find_account(sys, index, root);
 	for (lane = 0; lane < sys->nr_lanes; lane++)
@@ -223,10 +227,22 @@ void system_resume(struct system *sys, unsigned int index)
 	}
 }
 
+static void start(struct system *sys, unsigned int cpu, bool warming)
+{
+	finish_block(sys, cpu, 0);
+	sys->cpu[cpu].measured = true;
+	sys->cpu[cpu].warming = warming;
+	system_resume(sys, cpu);
+}
+
 void system_begin(struct system *sys, unsigned int cpu)
 {
-	sys->cpu[cpu].measured = true;
-	system_resume(sys, cpu);
+	start(sys, cpu, false);
+}
+
+void system_warm(struct system *sys, unsigned int cpu)
+{
+	start(sys, cpu, true);
 }
 
 void system_end(struct system *sys, unsigned int cpu)

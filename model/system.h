@@ -73,6 +73,12 @@ void system_begin(struct system *sys, unsigned int cpu);
 void system_end(struct system *sys, unsigned int cpu);
 
 /*
+ * Before a region may lie a phase that is told as a region is, fills TLBs, caches and predictors,
+ * and counts nowhere; system_begin() ends it.
+ */
+void system_warm(struct system *sys, unsigned int cpu);
+
+/*
  * @cpu was idle and goes on: where the furthest of the CPUs is. Cycles of idling count nowhere.
  * Without this call its clock stays behind, and so do its requests of memory.
  */
