@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A QEMU plugin that counts what a vCPU executes between two marks: all instructions, and those
+ * A QEMU plugin that counts what the guest executes between two marks: all instructions, and those
  * of them that are NOPs. Writes a line "INSTRUCTIONS NOPS" for each pair of marks, in order.
  *
  * usage: -plugin count.so,out=FILE
@@ -8,6 +8,10 @@
  * The marks are NOPs themselves (mark.h), so a program that has them runs anywhere. Counted are
  * instructions that begin: one that faults and is begun again counts twice, on any kernel alike;
  * each round of a repeated string instruction counts as one.
+ *
+ * All vCPUs are counted together; those that the program does not use are idle. QEMU 10.0 could not
+ * tell them apart: when they share a thread, as with -icount, code that one of them has translated
+ * is charged to that one, whoever executes it, and counting without a call writes anywhere.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,37 +21,36 @@
 #include "mark.h"
 #include "qemu-plugin.h"
 
-struct count {
-	uint64_t all, nops;		/* since the vCPU exists */
-	uint64_t all_then, nops_then;	/* when the last interval began */
-};
-
-static struct qemu_plugin_scoreboard *counts;
+/* Since the machine exists, and when the last interval began. All vCPUs run on one thread. */
+static uint64_t all, nops, all_then, nops_then;
 static FILE *out;
-
-static qemu_plugin_u64 field(size_t offset)
-{
-	return (qemu_plugin_u64){ counts, offset };
-}
-
-#define FIELD(name) field(offsetof(struct count, name))
 
 static void begin(unsigned int vcpu, void *data)
 {
-	struct count *count = qemu_plugin_scoreboard_find(counts, vcpu);
-
+	(void)vcpu;
 	(void)data;
-	count->all_then = count->all;
-	count->nops_then = count->nops;
+	all_then = all;
+	nops_then = nops;
 }
 
 static void end(unsigned int vcpu, void *data)
 {
-	struct count *count = qemu_plugin_scoreboard_find(counts, vcpu);
-
+	(void)vcpu;
 	(void)data;
-	fprintf(out, "%" PRIu64 " %" PRIu64 "\n", count->all - count->all_then,
-		count->nops - count->nops_then);
+	fprintf(out, "%" PRIu64 " %" PRIu64 "\n", all - all_then, nops - nops_then);
+}
+
+static void count(unsigned int vcpu, void *data)
+{
+	(void)vcpu;
+	(void)data;
+	all++;
+}
+
+static void count_nop(unsigned int vcpu, void *data)
+{
+	count(vcpu, data);
+	nops++;
 }
 
 /* 90 and 0f 1f, behind any prefixes that mean nothing there; f3 90 is PAUSE. */
@@ -74,21 +77,14 @@ static void translate_insn(struct qemu_plugin_insn *insn)
 {
 	uint8_t code[16];
 	size_t size = qemu_plugin_insn_data(insn, code, sizeof(code));
+	qemu_plugin_vcpu_udata_cb_t call = is_nop(code, size) ? count_nop : count;
 
 	/* Both marks lie outside of what they enclose. */
-	if (is_mark(code, size, MARK_END)) {
-		qemu_plugin_register_vcpu_insn_exec_cb(insn, end, QEMU_PLUGIN_CB_NO_REGS, NULL);
-		return;
-	}
-	if (is_mark(code, size, MARK_BEGIN)) {
-		qemu_plugin_register_vcpu_insn_exec_cb(insn, begin, QEMU_PLUGIN_CB_NO_REGS, NULL);
-		return;
-	}
-	qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_ADD_U64,
-							    FIELD(all), 1);
-	if (is_nop(code, size))
-		qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, QEMU_PLUGIN_INLINE_ADD_U64,
-								    FIELD(nops), 1);
+	if (is_mark(code, size, MARK_END))
+		call = end;
+	else if (is_mark(code, size, MARK_BEGIN))
+		call = begin;
+	qemu_plugin_register_vcpu_insn_exec_cb(insn, call, QEMU_PLUGIN_CB_NO_REGS, NULL);
 }
 
 static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
@@ -121,7 +117,6 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
 		perror(argv[0] + 4);
 		return 1;
 	}
-	counts = qemu_plugin_scoreboard_new(sizeof(struct count));
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translate);
 	qemu_plugin_register_atexit_cb(id, finish, NULL);
 	return 0;

@@ -28,6 +28,7 @@ static inline void mitosis_table_unhooked(struct mmu_gather *tlb, void *slot,
 					  unsigned long addr) { }
 static inline void mitosis_table_flushed(struct mm_struct *mm,
 					 struct page *table) { }
+static inline void mitosis_check_page_freed(struct page *page) { }
 static inline unsigned long mitosis_replica_bytes(const struct mm_struct *mm)
 {
 	return 0;

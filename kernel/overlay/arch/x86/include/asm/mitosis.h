@@ -26,6 +26,7 @@ struct file_operations;
 struct mm_struct;
 struct mmu_gather;
 struct page;
+struct vm_area_struct;
 
 /*
  * One name for each place that must reach the copies.  Debug builds can leave
@@ -58,6 +59,7 @@ struct page;
 	X(FREE_PUD_TABLE, free_pud_table)				\
 	X(FREE_P4D_TABLE, free_p4d_table)				\
 	X(FREE_FLUSHED, free_flushed)					\
+	X(FLUSH_FIRST, flush_first)					\
 	X(FREE_ROOTS, free_roots)					\
 	X(ROOT_SWITCH, root_switch)					\
 	X(ROOT_RELOAD, root_reload)					\
@@ -86,6 +88,14 @@ int __mitosis_clear_young(enum mitosis_hook hook, void *slot);
 void __mitosis_fold(enum mitosis_hook hook, void *slot);
 void __mitosis_fold_pmd(void *slot);
 void __mitosis_set_pud(enum mitosis_hook hook, void *slot, pudval_t val);
+
+/*
+ * The PV operation of that name.  The generic one, which calls the helper with
+ * the hook, would do, but costs two instructions more for each page that
+ * mprotect() changes.
+ */
+pte_t mitosis_ptep_modify_prot_start(struct vm_area_struct *vma,
+				     unsigned long addr, pte_t *ptep);
 
 /*
  * After an atomic exchange of a leaf or of a whole entry in the primary: store
@@ -199,6 +209,13 @@ static __always_inline void mitosis_free_roots(pgd_t *pgd)
 		__mitosis_free_roots(pgd);
 }
 
+/* The page allocator gets @page: a copy of a table has been flushed by now. */
+#ifdef CONFIG_MITOSIS_DEBUG
+void mitosis_check_page_freed(struct page *page);
+#else
+static inline void mitosis_check_page_freed(struct page *page) { }
+#endif
+
 struct page *__mitosis_pte_alloc_one(struct mm_struct *mm, gfp_t gfp);
 
 /* A new PTE table where the policy wants primaries, or NULL for anywhere. */
@@ -209,12 +226,14 @@ static __always_inline struct page *mitosis_pte_alloc_one(struct mm_struct *mm,
 }
 
 /* Which root to load, and which one is loaded.  See root.c. */
-pgd_t *__mitosis_pick_root(struct mm_struct *mm, pgd_t *primary);
+unsigned long __mitosis_cr3(unsigned long cr3);
 pgd_t *__mitosis_loaded_root(pgd_t *primary);
 
-/* IRQs off.  Records the choice: the caller loads CR3 with it next. */
-#define mitosis_pick_root(mm)						\
-	(mitosis_on() ? __mitosis_pick_root(mm, (mm)->pgd) : (mm)->pgd)
+/* IRQs off.  Records the choice: the caller loads CR3 with the result next. */
+static __always_inline unsigned long mitosis_cr3(unsigned long cr3)
+{
+	return mitosis_on() ? __mitosis_cr3(cr3) : cr3;
+}
 
 /* The root in this CPU's CR3, given that @mm is loaded.  Preemption off. */
 #define mitosis_loaded_root(mm)						\
@@ -303,7 +322,8 @@ extern const struct file_operations proc_numa_pgtables_operations;
 #define mitosis_set_pud_at(slot, pud)		do { } while (0)
 #define mitosis_pte_alloc_one(mm, gfp)		((struct page *)NULL)
 #define mitosis_free_roots(pgd)			do { } while (0)
-#define mitosis_pick_root(mm)			((mm)->pgd)
+#define mitosis_cr3(cr3)			(cr3)
+#define mitosis_ptep_modify_prot_start		__ptep_modify_prot_start
 #define mitosis_loaded_root(mm)			((mm)->pgd)
 #define mitosis_has_roots(mm)			false
 #define mitosis_init_context(mm)		do { } while (0)

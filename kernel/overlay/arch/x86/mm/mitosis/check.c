@@ -446,6 +446,74 @@ void mitosis_check_freed(struct ptdesc *pt, struct ptdesc *copy, int level)
 	}
 }
 
+/*
+ * A copy goes into an mmu_gather: let it carry what tells, when it comes out,
+ * whether the flush was done.  That is the address space, which outlives its
+ * gathers, and the generation that the flush has to reach.  The page type marks
+ * the page until then.  Where a hypervisor flushes there are no generations, and
+ * tables are freed by RCU, maybe after the address space.
+ */
+void mitosis_check_queued(struct mm_struct *mm, struct ptdesc *copy)
+{
+	if (pv_ops.mmu.flush_tlb_multi != native_flush_tlb_multi)
+		return;
+
+	__folio_set_pgtable(ptdesc_folio(copy));
+	copy->__page_type |= MITOSIS_TYPE_COPY;
+	copy->pt_index = (unsigned long)mm;
+	copy->_pt_pad_2 = atomic64_read(&mm->context.tlb_gen) + 1;
+}
+
+/*
+ * Is @mm loaded on @cpu with a TLB of a generation before @gen?  The CPU may be
+ * switching meanwhile.  It writes a context's identity, its generation and then
+ * loaded_mm and the number of the context: read in the opposite order, and read
+ * the identity again, since another address space may take the context over.
+ */
+static bool cpu_is_behind(int cpu, struct mm_struct *mm, u64 gen)
+{
+	struct tlb_state *state = per_cpu_ptr(&cpu_tlbstate, cpu);
+	struct tlb_context *context;
+	bool behind;
+
+	if (READ_ONCE(state->loaded_mm) != mm)
+		return false;
+	smp_rmb(); /* the order that the comment above explains */
+	context = &state->ctxs[READ_ONCE(state->loaded_mm_asid)];
+	if (READ_ONCE(context->ctx_id) != mm->context.ctx_id)
+		return false;
+	smp_rmb(); /* the same */
+	behind = READ_ONCE(context->tlb_gen) < gen;
+	smp_rmb(); /* the same */
+	return behind && READ_ONCE(context->ctx_id) == mm->context.ctx_id;
+}
+
+/*
+ * The page allocator gets a page.  If it is a copy out of an mmu_gather, every
+ * CPU that has the address space loaded has flushed since, lazy ones too,
+ * because page tables were freed.  A flush that somebody else asked for in
+ * between counts as well, so this may miss a bug, but not report a false one.
+ */
+void mitosis_check_page_freed(struct page *page)
+{
+	struct ptdesc *copy = page_ptdesc(page);
+	struct mm_struct *mm;
+	int cpu;
+
+	if (!PageTable(page) || !ptdesc_has_flag(copy, MITOSIS_TYPE_COPY))
+		return;
+
+	mm = (struct mm_struct *)copy->pt_index;
+	for_each_cpu(cpu, mm_cpumask(mm)) {
+		if (cpu_is_behind(cpu, mm, copy->_pt_pad_2))
+			finding(NULL, "freed before the flush", 0, ptdesc_nid(copy),
+				0, cpu, 0, 0);
+	}
+	__folio_clear_pgtable(ptdesc_folio(copy));
+	copy->pt_index = 0;
+	copy->_pt_pad_2 = 0;
+}
+
 static int __init check_init(void)
 {
 	struct dentry *dir;

@@ -352,9 +352,12 @@ static inline bool mitosis_left_out(enum mitosis_hook hook)
 /* check.c */
 #ifdef CONFIG_MITOSIS_DEBUG
 void mitosis_check_freed(struct ptdesc *pt, struct ptdesc *copy, int level);
+void mitosis_check_queued(struct mm_struct *mm, struct ptdesc *copy);
 #else
 static inline void mitosis_check_freed(struct ptdesc *pt, struct ptdesc *copy,
 				       int level) { }
+static inline void mitosis_check_queued(struct mm_struct *mm,
+					struct ptdesc *copy) { }
 #endif
 
 #endif /* _MITOSIS_INTERNAL_H */

@@ -351,6 +351,27 @@ pteval_t __mitosis_exchange(enum mitosis_hook hook, void *slot, pteval_t old,
 	return bits ? entry_or(old, bits) : old;
 }
 
+static noinline pte_t clear_copies(pte_t old, unsigned long addr, pte_t *ptep)
+{
+	return native_make_pte(__mitosis_exchange(MITOSIS_HOOK_PTE_CLEAR, ptep,
+						  native_pte_val(old), 0));
+}
+
+/*
+ * The last call's arguments are such that the first half keeps its registers:
+ * it is the generic operation and a NOP.
+ */
+pte_t mitosis_ptep_modify_prot_start(struct vm_area_struct *vma,
+				     unsigned long addr, pte_t *ptep)
+{
+	pte_t old = native_ptep_get_and_clear(ptep);
+
+	page_table_check_pte_clear(vma->vm_mm, old);
+	if (mitosis_on())
+		return clear_copies(old, addr, ptep);
+	return old;
+}
+
 void __mitosis_wrprotect(enum mitosis_hook hook, void *slot)
 {
 	struct ptdesc *pt = replicated_table(slot), *copy;

@@ -392,6 +392,11 @@ static void copy_free_tlb(struct mmu_gather *tlb, struct ptdesc *copy,
 	tlb_flush_pmd_range(tlb, addr, PAGE_SIZE);
 	tlb->freed_tables = 1;
 	copy_reset(copy);
+	mitosis_check_queued(tlb->mm, copy);
+	if (mitosis_left_out(MITOSIS_HOOK_FLUSH_FIRST)) {
+		__free_page(ptdesc_page(copy));
+		return;
+	}
 	paravirt_tlb_remove_table(tlb, ptdesc_page(copy));
 }
 

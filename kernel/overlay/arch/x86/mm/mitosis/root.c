@@ -2,9 +2,9 @@
 /*
  * Roots: which one a CPU loads, and how running CPUs change over.
  *
- * CR3 is built in tlb.c.  It asks here for the root and leaves PCID, LAM, SME
- * and PTI bits as they are: a copy of a root has the same alignment and the
- * same user half behind it.
+ * tlb.c builds CR3 with the primary and asks here before it loads it.  Only the
+ * address changes; PCID, LAM, SME and PTI bits stay as they are: a copy of a
+ * root has the same alignment and the same user half behind it.
  */
 #include <linux/cpumask.h>
 #include <linux/smp.h>
@@ -20,16 +20,30 @@
  */
 static DEFINE_PER_CPU(pgd_t *, loaded_copy);
 
-pgd_t *__mitosis_pick_root(struct mm_struct *mm, pgd_t *primary)
+/*
+ * Of a process, whose PGD page names its mm, or of somebody else, who has no
+ * ring.  The ring is linked before roots are published, so whoever finds none
+ * is interrupted when they are, like whoever finds the old roots.
+ */
+static pgd_t *root_here(pgd_t *primary)
 {
-	struct mitosis_mm *m = mitosis_of(mm);
-	pgd_t *root = primary;
+	struct ptdesc *pt = virt_to_ptdesc(primary);
+	struct mitosis_mm *m;
 
-	if (m && !mitosis_left_out(MITOSIS_HOOK_ROOT_SWITCH))
-		root = READ_ONCE(m->node[numa_node_id()].root);
+	if (!ring_next(pt) || mitosis_left_out(MITOSIS_HOOK_ROOT_SWITCH))
+		return primary;
+
+	m = mitosis_of(pt->pt_mm);
+	return m ? READ_ONCE(m->node[numa_node_id()].root) : primary;
+}
+
+unsigned long __mitosis_cr3(unsigned long cr3)
+{
+	pgd_t *primary = __va(cr3 & CR3_ADDR_MASK);
+	pgd_t *root = root_here(primary);
 
 	this_cpu_write(loaded_copy, (root == primary ? NULL : root));
-	return root;
+	return cr3 - __pa(primary) + __pa(root);
 }
 
 pgd_t *__mitosis_loaded_root(pgd_t *primary)

@@ -24,6 +24,20 @@ static struct mitosis_mm *fake_mm(struct kunit *test, pgd_t *primary)
 	return m;
 }
 
+static void free_root(void *root)
+{
+	free_page((unsigned long)root);
+}
+
+static pgd_t *fake_root(struct kunit *test)
+{
+	pgd_t *root = (pgd_t *)get_zeroed_page(GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, root);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_root, root));
+	return root;
+}
+
 /* Only the contexts of this address space lose their place in the TLB. */
 static void forgets_own_contexts(struct kunit *test)
 {
@@ -47,45 +61,73 @@ static void forgets_own_contexts(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, seen[i], i % 2 ? 0ULL : 1000ULL);
 }
 
-/* A CPU remembers a copy as its root, and the primary as none. */
+/* A primary with one copy, and the root that CPUs of this node shall load. */
+static struct mitosis_mm *fake_roots(struct kunit *test, pgd_t **primary,
+				     pgd_t **copy)
+{
+	struct ptdesc *pt = virt_to_ptdesc(*primary = fake_root(test));
+	struct ptdesc *other = virt_to_ptdesc(*copy = fake_root(test));
+	struct mitosis_mm *m = fake_mm(test, *primary);
+
+	pt->pt_mm = m->mm;
+	pt->__page_mapping = (unsigned long)other;
+	other->__page_mapping = (unsigned long)pt;
+	return m;
+}
+
+static void no_ring(pgd_t *root)
+{
+	virt_to_ptdesc(root)->__page_mapping = 0;
+	virt_to_ptdesc(root)->pt_mm = NULL;
+}
+
+/*
+ * A CPU remembers a copy as its root, and the primary as none; nothing of CR3
+ * changes but the address.
+ */
 static void remembers_loaded_root(struct kunit *test)
 {
-	pgd_t primary, copy, *picked, *loaded, *back;
-	struct mitosis_mm *m = fake_mm(test, &primary);
-	unsigned long flags;
-	pgd_t *saved;
+	unsigned long bits = CR3_NOFLUSH | X86_CR3_LAM_U57 | X86_CR3_LAM_U48 | 5;
+	pgd_t *primary, *copy, *loaded, *back, *saved;
+	struct mitosis_mm *m = fake_roots(test, &primary, &copy);
+	unsigned long flags, cr3, cr3_back;
 
 	local_irq_save(flags);
 	saved = this_cpu_read(loaded_copy);
-	m->node[numa_node_id()].root = &copy;
-	picked = __mitosis_pick_root(m->mm, &primary);
-	loaded = __mitosis_loaded_root(&primary);
-	m->node[numa_node_id()].root = &primary;
-	__mitosis_pick_root(m->mm, &primary);
+	m->node[numa_node_id()].root = copy;
+	cr3 = __mitosis_cr3(__sme_pa(primary) | bits);
+	loaded = __mitosis_loaded_root(primary);
+	m->node[numa_node_id()].root = primary;
+	cr3_back = __mitosis_cr3(__sme_pa(primary) | bits);
 	back = this_cpu_read(loaded_copy);
 	this_cpu_write(loaded_copy, saved);
 	local_irq_restore(flags);
+	no_ring(primary);
+	no_ring(copy);
 
-	KUNIT_EXPECT_PTR_EQ(test, picked, &copy);
-	KUNIT_EXPECT_PTR_EQ(test, loaded, &copy);
+	KUNIT_EXPECT_EQ(test, cr3, __sme_pa(copy) | bits);
+	KUNIT_EXPECT_PTR_EQ(test, loaded, copy);
+	KUNIT_EXPECT_EQ(test, cr3_back, __sme_pa(primary) | bits);
 	KUNIT_EXPECT_NULL(test, back);
 }
 
-/* Address spaces that never had a policy keep their primary. */
+/* So do those without copies: their PGD page need not name an mm. */
 static void others_keep_primary(struct kunit *test)
 {
-	pgd_t primary, *picked;
-	struct mitosis_mm *m = fake_mm(test, &primary);
-	unsigned long flags;
-	pgd_t *saved;
+	pgd_t *primary = fake_root(test), *saved, *loaded;
+	unsigned long flags, cr3;
 
-	m->mm->context.mitosis = NULL;
+	virt_to_ptdesc(primary)->pt_mm = (void *)1;
 	local_irq_save(flags);
 	saved = this_cpu_read(loaded_copy);
-	picked = __mitosis_pick_root(m->mm, &primary);
+	cr3 = __mitosis_cr3(__sme_pa(primary));
+	loaded = this_cpu_read(loaded_copy);
 	this_cpu_write(loaded_copy, saved);
 	local_irq_restore(flags);
-	KUNIT_EXPECT_PTR_EQ(test, picked, &primary);
+	no_ring(primary);
+
+	KUNIT_EXPECT_EQ(test, cr3, __sme_pa(primary));
+	KUNIT_EXPECT_NULL(test, loaded);
 }
 
 static void unlisted_nodes_walk_the_nearest(struct kunit *test)
