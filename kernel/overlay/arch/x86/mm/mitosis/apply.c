@@ -268,7 +268,7 @@ static void plan_repair(struct mitosis_mm *m, int err)
 {
 	if (err == -ESRCH)
 		return;
-	if (err == -EINTR) {
+	if (err == -ERESTARTNOHAND) {
 		mitosis_kick(m, 0);
 	} else if (err == -EBUSY) {
 		mitosis_kick(m, MITOSIS_BACKOFF_MIN);
@@ -286,9 +286,9 @@ static void plan_repair(struct mitosis_mm *m, int err)
  *
  * Publishes first, so that tables installed from now on obey, then walks.
  *
- * Return: 0, also when memory is short and the worker goes on; -EINTR when a
- * signal came, -EBUSY when reclaim wants the lock, the worker goes on; -ESRCH
- * when the address space is going away.
+ * Return: 0, also when memory is short and the worker goes on; -ERESTARTNOHAND
+ * when a signal came, -EBUSY when reclaim wants the lock, the worker goes on;
+ * -ESRCH when the address space is going away.
  */
 int mitosis_apply(struct mitosis_mm *m)
 {

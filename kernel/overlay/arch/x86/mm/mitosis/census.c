@@ -254,8 +254,8 @@ static unsigned long count_migrations(struct task_struct *task)
  * @task: a task of it, for the count of migrations
  * @c: empty census
  *
- * Return: 0, -EINTR, -ENOMEM.  An address space that is going away counts as
- * far as it was seen.
+ * Return: 0, -ERESTARTNOHAND, -ENOMEM.  An address space that is going away
+ * counts as far as it was seen.
  */
 int mitosis_census_take(struct mitosis_mm *m, struct task_struct *task,
 			struct mitosis_census *c)

@@ -240,7 +240,7 @@ static int change_policy(struct mitosis_mm *m, struct task_struct *task,
 	int err;
 
 	if (mutex_lock_interruptible(&m->lock))
-		return -EINTR;
+		return -ERESTARTNOHAND;
 
 	err = replace_policy(m, task, policy);
 	if (err)
@@ -264,8 +264,8 @@ out:
  * @task: a task of that address space
  * @policy: what it shall be
  *
- * Return: 0; -ENODEV, -EPERM, nothing was changed; -EINTR, the policy may be in
- * force and the worker goes on; -ESRCH when the address space is going away.
+ * Return: 0; -ENODEV, -EPERM, nothing was changed; -ERESTARTNOHAND, the policy
+ * may be in force and the worker goes on; -ESRCH when the address space is going away.
  */
 int mitosis_set_policy(struct mitosis_mm *m, struct task_struct *task,
 		       const struct mitosis_policy *policy)

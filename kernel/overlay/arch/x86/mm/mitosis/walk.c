@@ -117,7 +117,7 @@ static int mitosis_interrupted(struct mitosis_mm *m)
 		return -ESRCH;
 	if (current->flags & PF_MEMALLOC)
 		return 0;
-	return signal_pending(current) ? -EINTR : 0;
+	return signal_pending(current) ? -ERESTARTNOHAND : 0;
 }
 
 /**
@@ -129,8 +129,8 @@ static int mitosis_interrupted(struct mitosis_mm *m)
  *
  * Tables that are installed or freed meanwhile may be visited or not.
  *
- * Return: 0, what @visit returned if that was not 0, -EINTR when a signal is
- * pending, -ESRCH when the address space is being torn down.
+ * Return: 0, what @visit returned if that was not 0, -ERESTARTNOHAND when a
+ * signal is pending, -ESRCH when the address space is being torn down.
  */
 int mitosis_walk(struct mitosis_mm *m, int level, mitosis_visit_t visit,
 		 void *arg)

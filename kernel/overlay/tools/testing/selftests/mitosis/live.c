@@ -299,3 +299,51 @@ TEST(signals, .timeout = 120)
 	note("%d of 10 changes were interrupted", interrupted);
 	must_set_policy(SELF, test_policy);
 }
+
+/* A signal that nobody handles does not: the write goes on after it. */
+
+static pid_t stopper;
+static bool *over;	/* shared with it */
+
+static void begin_stops(void)
+{
+	pid_t self = getpid();
+
+	over = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	check(over != MAP_FAILED);
+	stopper = check_ok(fork());
+	if (stopper)
+		return;
+	while (!__atomic_load_n(over, __ATOMIC_SEQ_CST)) {
+		kill(self, SIGSTOP);
+		usleep(200);
+		kill(self, SIGCONT);
+		usleep(1000);
+	}
+	_exit(0);
+}
+
+static void end_stops(void)
+{
+	__atomic_store_n(over, true, __ATOMIC_SEQ_CST);
+	check_eq(waitpid(stopper, NULL, 0), stopper);
+}
+
+TEST(stops, .timeout = 120)
+{
+	char *p = map_anon(512 * PMD_SIZE, PMD_SIZE);
+
+	if (without_mitosis)
+		skip("changes policies");
+	need_nodes(2);
+	for (size_t i = 0; i < 512; i++)
+		fill_here(p + i * PMD_SIZE, PAGE, i);
+	begin_stops();
+	for (int i = 0; i < 10; i++) {
+		must_set_policy(SELF, "none");
+		must_set_policy(SELF, "replicate all");
+	}
+	end_stops();
+	check(all_local());
+	must_set_policy(SELF, test_policy);
+}
