@@ -113,7 +113,7 @@ static void *thread(void *cpu)
 	pin((intptr_t)cpu);
 	pthread_barrier_wait(&barrier);
 	mark_begin(1);
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < ROUNDS; i++)
 		read_pages();
 	mark_end(1);
 	return NULL;
