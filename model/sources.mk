@@ -34,7 +34,7 @@ $(B)/model.so: $(B)/plugin.o $(B)/libsources.a $(B)/libmodel.a sources.mk
 $(B)/replay $(B)/check-options: $(B)/%: $(B)/%.o $(B)/libsources.a $(B)/libmodel.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $< $(call archives, $^) -lm
 
-# Runs in a guest, for tests/live.
+# Runs in a guest, for lab/tests/model.
 all: $(B)/tests/marks
 $(B)/tests/marks: tests/marks.c mark.h
 	@mkdir -p $(@D)
