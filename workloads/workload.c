@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "region.h"
+#include "../model/mark.h"
 #include "workload.h"
 
 #define MAX_SETTINGS	8
@@ -284,13 +284,13 @@ static void *work(void *arg)
 		run->workload->build(worker->index);
 	meet(run);
 	meet(run);
-	region_warm();
+	mark_warm();
 	warm = operate(worker, 0, run->opt.warmup);
 	meet(run);
 	worker->begin = seconds_now();
-	region_begin();
+	mark_begin(0);
 	measured = operate(worker, run->opt.warmup, run->opt.operations);
-	region_end();
+	mark_end(0);
 	worker->end = seconds_now();
 	worker->found = (struct tally){ warm.count + measured.count, warm.sum + measured.sum };
 	return NULL;

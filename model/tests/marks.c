@@ -62,47 +62,11 @@ static void reads(void)
 	mark_end(7);
 }
 
-static void no_end(void)
-{
-	pin(1);
-	populate();
-	mark_begin(1);
-	read_pages();
-}
-
-static void begin_twice(void)
-{
-	pin(1);
-	mark_begin(1);
-	mark_begin(2);
-}
-
 static void moved(void)
 {
 	pin(1);
 	mark_begin(1);
 	pin(2);
-	mark_end(1);
-}
-
-static void lying(void)
-{
-	pin(1);
-	mark(MARK_BEGIN, 1, 1);
-	mark(MARK_END, 1, 1);
-	mark(MARK_BEGIN, 1, 2);
-}
-
-/* No page is unmapped and mapped again without a flush: a kernel does not forget. */
-static void remap(void)
-{
-	pin(1);
-	mark_begin(1);
-	for (int i = 0; i < 20; i++) {
-		populate();
-		read_pages();
-		munmap((void *)pages, PAGES * PAGE);
-	}
 	mark_end(1);
 }
 
@@ -141,9 +105,8 @@ int main(int argc, char **argv)
 		const char *name;
 		void (*run)(void);
 	} all[] = {
-		{ "reads", reads }, { "no-end", no_end }, { "begin-twice", begin_twice },
-		{ "moved", moved }, { "lying", lying }, { "remap", remap },
-		{ "threads", threads }, { "nothing", nothing },
+		{ "reads", reads }, { "moved", moved }, { "threads", threads },
+		{ "nothing", nothing },
 	};
 
 	for (size_t i = 0; argc == 2 && i < sizeof(all) / sizeof(all[0]); i++) {

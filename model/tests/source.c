@@ -292,6 +292,7 @@ TEST(replay_is_the_same)
 	source_end(run.source, 3, 1, CPU1);
 	source_end(run.source, 3, 0, CPU0);
 	live = finish(&run);
+	free(run.said);
 
 	reader = trace_open(trace_word + strlen("trace="), stdout);
 	start(&run, NULL);
