@@ -11,6 +11,9 @@
 
 #include "common.h"
 
+/* Half of what 4-level page tables let a process address. */
+#define MAX_BYTES	(UINT64_C(64) << 40)
+
 void die(const char *format, ...)
 {
 	va_list args;
@@ -45,12 +48,37 @@ uint64_t parse_number(const char *what, const char *text, uint64_t min, uint64_t
 	return value;
 }
 
+uint64_t parse_bytes(const char *what, const char *text)
+{
+	static const char units[] = "KMGT";
+	unsigned long long value;
+	unsigned int shift = 0;
+	const char *unit;
+	char *end;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	unit = *end ? strchr(units, *end) : NULL;
+	if (unit) {
+		shift = 10 * (unit - units + 1);
+		end++;
+	}
+	if (errno || !isdigit((unsigned char)text[0]) || *end || value > MAX_BYTES >> shift)
+		die("%s: '%s' is not a number of bytes up to 64T, such as 4096, 64M or 17G", what, text);
+	return value << shift;
+}
+
 double seconds_now(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+uint64_t part(uint64_t total, uint64_t index, uint64_t nr)
+{
+	return total / nr * index + total % nr * index / nr;
 }
 
 static bool parse_range(const char **text, long *first, long *last)

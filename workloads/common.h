@@ -21,7 +21,28 @@ void die(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2))
 
 void *allocate(size_t nr, size_t size);
 uint64_t parse_number(const char *what, const char *text, uint64_t min, uint64_t max);
+
+/* Parse a number of bytes, 4096 or 64M; K, M, G and T are powers of 1024. */
+uint64_t parse_bytes(const char *what, const char *text);
+
 double seconds_now(void);
+
+/* Return where part @index of @nr equal parts of @total starts. */
+uint64_t part(uint64_t total, uint64_t index, uint64_t nr);
+
+/* A hash of @x, the finalizer of splitmix64: close numbers get unlike ones. */
+static inline uint64_t scramble(uint64_t x)
+{
+	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+	return x ^ x >> 31;
+}
+
+/* Return number @index of the random numbers that @seed begins: splitmix64. */
+static inline uint64_t random_at(uint64_t seed, uint64_t index)
+{
+	return scramble(seed + (index + 1) * UINT64_C(0x9e3779b97f4a7c15));
+}
 
 /* Parse the kernel's list syntax, 0-3,5. */
 bool parse_ids(const char *text, struct ids *ids);

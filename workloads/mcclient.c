@@ -138,11 +138,7 @@ static struct options parse_options(int argc, char **argv)
 /* One step of splitmix64: *@state counts, the result is its hash. */
 static uint64_t mix(uint64_t *state)
 {
-	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-
-	z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-	return z ^ z >> 31;
+	return scramble(*state += UINT64_C(0x9e3779b97f4a7c15));
 }
 
 /* Write the value of @key to @value; return its length. */
@@ -334,6 +330,10 @@ static void *run_client(void *arg)
 	fill(client);
 	pthread_barrier_wait(&filled);
 	get(client);
+	fclose(client->in);
+	fclose(client->out);
+	free(client->expected);
+	free(client->received);
 	return NULL;
 }
 
@@ -360,6 +360,7 @@ static struct client run_clients(const struct options *opt)
 		if (total.get_seconds < client->get_seconds)
 			total.get_seconds = client->get_seconds;
 	}
+	free(clients);
 	return total;
 }
 
@@ -387,8 +388,11 @@ int main(int argc, char **argv)
 {
 	struct options opt = parse_options(argc, argv);
 	struct client total;
+	bool right;
 
 	signal(SIGPIPE, SIG_IGN);
 	total = run_clients(&opt);
-	return report(&total) ? EXIT_SUCCESS : EXIT_WRONG;
+	right = report(&total);
+	free(opt.nodes.id);
+	return right ? EXIT_SUCCESS : EXIT_WRONG;
 }

@@ -188,12 +188,6 @@ static void touch_pieces(struct worker *worker)
 		touch(run, i, least(i + PIECE_WORDS, run->words));
 }
 
-/* Return where part @index of @nr equal parts of @total starts. */
-static uint64_t part(uint64_t total, uint64_t index, uint64_t nr)
-{
-	return total / nr * index + total % nr * index / nr;
-}
-
 static inline void xor_word(uint64_t *word, uint64_t a, bool exact)
 {
 	if (exact)
@@ -403,5 +397,7 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < run.opt.threads; i++)
 		pthread_join(workers[i].thread, NULL);
 	free(workers);
+	free(run.opt.nodes.id);
+	free(run.opt.init_node.id);
 	return passed ? EXIT_SUCCESS : EXIT_WRONG;
 }

@@ -72,19 +72,21 @@ static void answer(const char *key)
 {
 	const struct value *found = find(key);
 	struct value value;
+	char *copy;
 
 	if (!found)
 		return;
 	value = *found;
-	value.data = malloc(value.length);
-	if (!value.data)
+	value.data = copy = malloc(value.length);
+	if (!copy)
 		give_up("get");
-	memcpy(value.data, found->data, value.length);
+	memcpy(copy, found->data, value.length);
 	if (++nr_gets % LIE_EVERY || lie(&value)) {
 		fprintf(out, "VALUE %s %u %u\r\n", value.key, value.flags, value.length);
 		fwrite(value.data, 1, value.length, out);
 		fputs("\r\n", out);
 	}
+	free(copy);
 }
 
 static void serve(void)
