@@ -71,7 +71,7 @@ static inline struct guest test_guest(struct test_guest *guest, unsigned int nr_
 
 static inline struct machine *test_machine(const char *const *settings, size_t nr_settings)
 {
-	struct machine *machine = machine_read("machines/haswell-ex.conf", settings, nr_settings,
+	struct machine *machine = machine_read("tests/machine.conf", settings, nr_settings,
 					       stderr);
 
 	if (!machine)
