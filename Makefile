@@ -9,7 +9,7 @@ export FLAVOUR MACHINE
 export APPEND PATCH
 run: export GUEST_COMMAND = $(value CMD)
 
-.PHONY: help deps source tree kernel bin run shell demo test test-long bench-off refresh patches clean
+.PHONY: help deps source tree kernel bin run shell demo test test-long bench-off placements refresh patches clean
 
 help:
 	@lab/help
@@ -52,6 +52,9 @@ test-long: tree bin
 
 bench-off: tree bin
 	@lab/bench-off
+
+placements: kernel bin
+	@lab/placements $(WORKLOADS)
 
 refresh:
 	@lab/refresh $(PATCH)
