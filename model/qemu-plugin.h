@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The part of QEMU's plugin interface that plugin.c uses, as documented for QEMU 9.0 and later,
- * and of GLib what it hands over. Debian packages no header for the one, and the other's would
+ * The part of QEMU's plugin interface that plugin.c and lab/bench use, as documented for QEMU 9.0
+ * and later, and of GLib what it hands over. Debian packages no header for the one, and the other's would
  * be a package more for three lines.
  */
 #ifndef QEMU_PLUGIN_H

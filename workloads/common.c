@@ -158,6 +158,23 @@ struct ids parse_nodes(const char *text)
 	return nodes;
 }
 
+struct ids parse_node(const char *what, const char *text)
+{
+	struct ids nodes = parse_nodes(text);
+
+	if (nodes.nr != 1)
+		die("%s: '%s' is not one node", what, text);
+	return nodes;
+}
+
+void start_thread(pthread_t *thread, void *(*function)(void *), void *arg)
+{
+	int error = pthread_create(thread, NULL, function, arg);
+
+	if (error)
+		die("cannot start a thread: %s", strerror(error));
+}
+
 void pin_thread(const struct ids *nodes, size_t index)
 {
 	cpu_set_t *set;

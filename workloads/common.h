@@ -3,6 +3,7 @@
 #ifndef WORKLOADS_COMMON_H
 #define WORKLOADS_COMMON_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,6 +50,12 @@ bool parse_ids(const char *text, struct ids *ids);
 
 /* Parse a list of nodes, or "all" for each node that has CPUs; die() if one has none. */
 struct ids parse_nodes(const char *text);
+
+/* The same of exactly one node. */
+struct ids parse_node(const char *what, const char *text);
+
+/* pthread_create(), or die(). */
+void start_thread(pthread_t *thread, void *(*function)(void *), void *arg);
 
 /* Pin the calling thread to a CPU of @nodes: round robin over the nodes, then over their CPUs. */
 void pin_thread(const struct ids *nodes, size_t index);

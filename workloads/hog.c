@@ -183,12 +183,8 @@ static struct hog *start_hogs(const struct options *opt)
 
 	pthread_barrier_init(&touched, NULL, opt->threads + 1);
 	for (unsigned int i = 0; i < opt->threads; i++) {
-		int error;
-
 		hogs[i] = (struct hog){ .opt = opt, .index = i };
-		error = pthread_create(&hogs[i].thread, NULL, work, &hogs[i]);
-		if (error)
-			die("cannot start a thread: %s", strerror(error));
+		start_thread(&hogs[i].thread, work, &hogs[i]);
 	}
 	pthread_barrier_wait(&touched);
 	printf("ready %d\n", (int)getpid());

@@ -96,9 +96,7 @@ static void set_option(struct options *opt, int option, const char *value)
 		opt->nodes = parse_nodes(value);
 		break;
 	case OPT_INIT_NODE:
-		opt->init_node = parse_nodes(value);
-		if (opt->init_node.nr != 1)
-			die("--init-node: '%s' is not one node", value);
+		opt->init_node = parse_node("--init-node", value);
 		break;
 	case OPT_HUGE:
 		opt->huge = true;
@@ -350,14 +348,6 @@ static void block_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-}
-
-static void start_thread(pthread_t *thread, void *(*function)(void *), void *arg)
-{
-	int error = pthread_create(thread, NULL, function, arg);
-
-	if (error)
-		die("cannot start a thread: %s", strerror(error));
 }
 
 static struct worker *start_workers(struct run *run)

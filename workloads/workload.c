@@ -144,9 +144,7 @@ static void set_option(const struct workload *workload, struct options *opt, int
 		opt->nodes = parse_nodes(value);
 		break;
 	case OPT_INIT_NODE:
-		opt->init_node = parse_nodes(value);
-		if (opt->init_node.nr != 1)
-			die("--init-node: '%s' is not one node", value);
+		opt->init_node = parse_node("--init-node", value);
 		break;
 	case OPT_HUGE:
 		opt->huge = true;
@@ -303,14 +301,6 @@ static void *touch_all(void *arg)
 	pin_thread(&run->opt.init_node, 0);
 	memory_touch(&run->memory, 0, 1);
 	return NULL;
-}
-
-static void start_thread(pthread_t *thread, void *(*function)(void *), void *arg)
-{
-	int error = pthread_create(thread, NULL, function, arg);
-
-	if (error)
-		die("cannot start a thread: %s", strerror(error));
 }
 
 static struct worker *start_workers(struct run *run)

@@ -18,8 +18,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../model/qemu-plugin.h"
 #include "mark.h"
-#include "qemu-plugin.h"
 
 /* Since the machine exists, and when the last interval began. All vCPUs run on one thread. */
 static uint64_t all, nops, all_then, nops_then;
