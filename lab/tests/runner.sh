@@ -7,6 +7,7 @@ runs() { # EXPECTED-LAST-LINE EXPECTED-STATUS
 	rm -rf "$work/runner"
 	mkdir "$work/runner"
 	cp -r "$lab" "$work/runner/lab"
+	[ -z "${boot-}" ] || cp "$boot" "$work/runner/lab/boot"
 	cat >"$work/runner/table"
 	cd "$work/runner"
 	status=0
@@ -96,6 +97,32 @@ must_crash() {
 	END
 }
 
+# A machine that loses an interrupt so many times before all is well.
+losing_machine() { # TIMES
+	boot=$work/losing-boot
+	cat >"$boot" <<-END
+	#!/bin/bash
+	while [ "\$1" != -d ]; do shift; done
+	echo >>tries
+	: >"\$2/console.log"
+	rm -f "\$2/lost-interrupt"
+	[ "\$(wc -l <tries)" -gt $1 ] || { echo 2 >"\$2/lost-interrupt"; exit 126; }
+	END
+	chmod +x "$boot"
+}
+
+lost_interrupt_runs_again() {
+	losing_machine 1
+	runs '1 passed, 0 failed, 0 skipped' 0 <<<'guest n4 - 10 - true'
+	grep -q '^1 machines were started twice' out
+}
+
+lost_interrupt_twice_fails() {
+	losing_machine 2
+	runs '0 passed, 1 failed, 0 skipped' 1 <<<'guest n4 - 10 - true'
+	grep -q 'the emulator lost an interrupt, twice' out
+}
+
 selects() {
 	export ONLY='t*'
 	runs '2 passed, 0 failed, 0 skipped' 0 <<-'END'
@@ -132,6 +159,6 @@ runs_one_after_the_other() {
 
 for test in counts_statuses counts_ktap status_beats_ktap skip_never_hides_failure time_runs_out \
 	nothing_passed_is_failure unexpected_skips_are_shown success must_fail must_crash selects \
-	signal_ends_groups runs_one_after_the_other; do
+	lost_interrupt_runs_again lost_interrupt_twice_fails signal_ends_groups runs_one_after_the_other; do
 	check "runner/$test" "$test"
 done

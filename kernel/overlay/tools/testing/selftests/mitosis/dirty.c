@@ -108,16 +108,10 @@ static void find_writer(struct written *written)
 		skip("no node has a copy of its own under policy '%s'", test_policy);
 }
 
-/* NUMA balancing changes entries as well, and brings Dirty to the primary as it does. */
-static void stop_balancing(void)
-{
-	if (exists("/proc/sys/kernel/numa_balancing"))
-		set_knob("/proc/sys/kernel/numa_balancing", "0");
-}
-
 /* Pages that are mapped clean and writable: have one node write them. */
 static void write_by_far_node(struct written *written)
 {
+	/* It brings Dirty to the primary as it changes entries. */
 	stop_balancing();
 	find_writer(written);
 	expect_clean(written);

@@ -192,9 +192,8 @@ TEST(compaction, .timeout = 120)
 
 	if (!exists("/proc/sys/vm/compact_memory"))
 		skip("no /proc/sys/vm/compact_memory (CONFIG_COMPACTION, CONFIG_PROC_SYSCTL)");
-	/* Else NUMA balancing moves pages as well. */
-	if (exists("/proc/sys/kernel/numa_balancing"))
-		set_knob("/proc/sys/kernel/numa_balancing", "0");
+	/* It moves pages as well. */
+	stop_balancing();
 	p = map_anon(SCATTERED, PMD_SIZE);
 	check_ok(madvise(p, SCATTERED, MADV_NOHUGEPAGE));
 	fill(p, SCATTERED, 1);

@@ -195,6 +195,8 @@ long read_number(const char *path);
 long read_field(const char *path, const char *name);
 /* Set a knob for the time of this test. */
 void set_knob(const char *path, const char *text);
+/* Until the test ends, no NUMA balancing; and none that had begun goes on. */
+void stop_balancing(void);
 /* Have something undone at the end of this test, however it ends. */
 enum undo_kind { UNDO_WRITE, UNDO_SWAPOFF, UNDO_UMOUNT, UNDO_RMDIR };
 void undo_later(enum undo_kind kind, const char *path, const char *text);

@@ -147,6 +147,24 @@ void on_all(job_fn job, void *arg)
 	crew_end();
 }
 
+static void do_nothing(const struct member *member, void *arg)
+{
+	(void)member;
+	(void)arg;
+}
+
+/*
+ * A scan that has begun is work that a thread does on its way back to user space: it is over when
+ * each thread has been there once more.
+ */
+void stop_balancing(void)
+{
+	if (!exists("/proc/sys/kernel/numa_balancing"))
+		return;
+	set_knob("/proc/sys/kernel/numa_balancing", "0");
+	on_all(do_nothing, NULL);
+}
+
 /* Return the member on @node, -1 if it has no CPU. */
 int member_of_node(int node)
 {
