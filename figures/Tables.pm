@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0
+# Reports in, tables out. A file of tables is what gnuplot reads as data blocks: a title
+# behind '# ', the names of the columns, rows, all with tabs; two blank lines between tables.
+package Tables;
+use strict;
+use warnings;
+use Exporter 'import';
+use JSON::PP;
+
+our @EXPORT = qw(slurp report lane table read_tables published);
+
+sub slurp {
+	my ($path) = @_;
+	open my $file, '<:encoding(UTF-8)', $path or die "$path: $!\n";
+	local $/;
+	return scalar <$file>;
+}
+
+# A report of lab/model -j, which comes after what the program has said.
+sub report {
+	my ($path) = @_;
+	my ($json) = slurp($path) =~ /^(\{\n.*)/ms or die "$path has no report of the model\n";
+	return JSON::PP->new->decode($json);
+}
+
+# The counters of a lane, with the share of walks in its cycles.
+sub lane {
+	my ($report, $name) = @_;
+	for my $i (0 .. $#{$report->{lanes}}) {
+		next unless $report->{lanes}[$i]{name} eq $name;
+		my %lane = %{$report->{total}{lanes}[$i]};
+		$lane{walk_share} = $lane{cycles} ? $lane{walk_cycles} / $lane{cycles} : 0;
+		return \%lane;
+	}
+	die "no lane '$name' in the report\n";
+}
+
+my $tables = 0;
+
+# table(TITLE, [COLUMN...], [ROW...]...): print a table.
+sub table {
+	my ($title, $columns, @rows) = @_;
+	print "\n\n" if $tables++;
+	print "# $title\n";
+	print join("\t", @$_), "\n" for $columns, @rows;
+}
+
+# All tables of a file, as [TITLE, [COLUMN...], [ROW...]...].
+sub read_tables {
+	my ($path) = @_;
+	my @tables;
+	for my $block (split /\n\n\n/, slurp($path)) {
+		my ($title, @lines) = split /\n/, $block;
+		$title =~ s/^# //;
+		push @tables, [$title, map { [split /\t/, $_, -1] } @lines];
+	}
+	return @tables;
+}
+
+# Lines of a CSV file, as hashes by the names in its first line.
+sub published {
+	my ($path) = @_;
+	my ($names, @lines) = grep { !/^#/ } split /\n/, slurp($path);
+	my @names = split /,/, $names;
+	return map { my %line; @line{@names} = split /,/; \%line } @lines;
+}
+
+1;
