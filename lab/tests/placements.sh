@@ -2,12 +2,10 @@
 # Tests of lab/placements-table on made-up runs.
 # shellcheck shell=bash
 
-# log NAME BYTES OPERATIONS CYCLES WALK-CYCLES CYCLES WALK-CYCLES: lanes LP-LD and RP-LD.
-placements_log() {
-	cat >"$work/$1" <<-END
-	memory   $2 bytes, backed by 4096, 4 KB pages
-	threads  1 on nodes 0, first touch by all in turn
-	probes   $3 after 7
+# What lab/placements keeps of a run, with two lanes; a guest's lines end as a terminal's.
+placements_log() { # NAME BYTES OPERATIONS CYCLES WALK-CYCLES CYCLES WALK-CYCLES
+	printf '%s\r\n' "memory   $2 bytes, backed by 4096, 4 KB pages" "probes   $3 after 7" >"$work/$1"
+	cat >>"$work/$1" <<-END
 	{
 	 "lanes": [{"name": "LP-LD"}, {"name": "RP-LD"}],
 	 "total": {"lanes": [{"cycles": $4, "walk_cycles": $5}, {"cycles": $6, "walk_cycles": $7}]}
