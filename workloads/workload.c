@@ -31,7 +31,7 @@ struct worker {
 
 enum {
 	OPT_SIZE = 256, OPT_BACKING, OPT_REAL, OPT_OPERATIONS, OPT_WARMUP, OPT_THREADS, OPT_NODES,
-	OPT_INIT_NODE, OPT_HUGE, OPT_HOLD, OPT_SPOIL, OPT_HELP, OPT_SETTINGS,
+	OPT_INIT_NODE, OPT_HUGE, OPT_MEASURE_FILL, OPT_HOLD, OPT_SPOIL, OPT_HELP, OPT_SETTINGS,
 };
 
 static const struct option common_options[] = {
@@ -43,6 +43,7 @@ static const struct option common_options[] = {
 	{ "nodes",	required_argument, NULL, OPT_NODES },
 	{ "init-node",	required_argument, NULL, OPT_INIT_NODE },
 	{ "huge",	no_argument,	   NULL, OPT_HUGE },
+	{ "measure-fill", no_argument,	   NULL, OPT_MEASURE_FILL },
 	{ "hold",	required_argument, NULL, OPT_HOLD },
 	{ "spoil",	required_argument, NULL, OPT_SPOIL },
 	{ "help",	no_argument,	   NULL, OPT_HELP },
@@ -112,6 +113,9 @@ static void usage(const struct workload *workload)
 		     "one thread on NODE touches all memory first\n"
 		     "(default: all threads, 2 MB in turn)");
 	print_option("huge", NULL, "ask for huge pages (default: 4 KB pages only)");
+	print_option("measure-fill", NULL,
+		     "measure how one thread fills real memory that nobody has touched,\n"
+		     "instead of what follows");
 	print_option("hold", "FILE",
 		     "before the warm-up print 'ready PID' and wait while FILE exists");
 	print_option("spoil", "NR", "falsify NR data, to test the verification");
@@ -148,6 +152,9 @@ static void set_option(const struct workload *workload, struct options *opt, int
 		break;
 	case OPT_HUGE:
 		opt->huge = true;
+		break;
+	case OPT_MEASURE_FILL:
+		opt->measure_fill = true;
 		break;
 	case OPT_HOLD:
 		opt->hold_file = value;
@@ -208,6 +215,9 @@ static struct options parse_options(const struct workload *workload, int argc, c
 		opt.backing = workload->defaults.backing;
 		opt.real = true;
 	}
+	if (opt.measure_fill && (!opt.real || opt.threads > 1 || opt.init_node.nr))
+		die("--measure-fill: one thread fills memory that nobody has touched; use it with "
+		    "--real, one thread and no --init-node");
 	return opt;
 }
 
@@ -267,14 +277,59 @@ static struct tally operate(const struct worker *worker, uint64_t first, uint64_
 	return run->workload->operate(worker->index, first + from, first + to);
 }
 
+static void begin_region(struct worker *worker)
+{
+	worker->begin = seconds_now();
+	mark_begin(0);
+}
+
+static void end_region(struct worker *worker)
+{
+	mark_end(0);
+	worker->end = seconds_now();
+}
+
+static void fill(struct run *run)
+{
+	run->workload->fill();
+	memory_repeat(&run->memory);
+}
+
+/* The first write to a page is the one that touches it, as in a program of its own. */
+static void measure_fill(struct worker *worker)
+{
+	begin_region(worker);
+	fill(worker->run);
+	end_region(worker);
+}
+
+static void measure_operations(struct worker *worker)
+{
+	struct run *run = worker->run;
+	bool marked = !run->opt.measure_fill;
+	struct tally warm, measured;
+
+	if (marked)
+		mark_warm();
+	warm = operate(worker, 0, run->opt.warmup);
+	meet(run);
+	if (marked)
+		begin_region(worker);
+	measured = operate(worker, run->opt.warmup, run->opt.operations);
+	if (marked)
+		end_region(worker);
+	worker->found = (struct tally){ warm.count + measured.count, warm.sum + measured.sum };
+}
+
 static void *work(void *arg)
 {
 	struct worker *worker = arg;
 	struct run *run = worker->run;
-	struct tally warm, measured;
 
 	pin_thread(&run->opt.nodes, worker->index);
-	if (!run->opt.init_node.nr)
+	if (run->opt.measure_fill)
+		measure_fill(worker);
+	else if (!run->opt.init_node.nr)
 		memory_touch(&run->memory, worker->index, run->opt.threads);
 	meet(run);
 	meet(run);
@@ -282,15 +337,7 @@ static void *work(void *arg)
 		run->workload->build(worker->index);
 	meet(run);
 	meet(run);
-	mark_warm();
-	warm = operate(worker, 0, run->opt.warmup);
-	meet(run);
-	worker->begin = seconds_now();
-	mark_begin(0);
-	measured = operate(worker, run->opt.warmup, run->opt.operations);
-	mark_end(0);
-	worker->end = seconds_now();
-	worker->found = (struct tally){ warm.count + measured.count, warm.sum + measured.sum };
+	measure_operations(worker);
 	return NULL;
 }
 
@@ -319,8 +366,8 @@ static struct worker *start_workers(struct run *run)
 static void lead(struct run *run)
 {
 	meet(run);
-	run->workload->fill();
-	memory_repeat(&run->memory);
+	if (!run->opt.measure_fill)
+		fill(run);
 	meet(run);
 	meet(run);
 	run->workload->spoil(run->opt.spoil);
@@ -351,15 +398,16 @@ static struct worker join_workers(struct run *run, struct worker *workers)
 
 static bool report(const struct run *run, const struct worker *all)
 {
+	const struct options *opt = &run->opt;
+	uint64_t pages = memory_size(&run->memory) / memory_page(&run->memory), answer = 0;
 	double time = all->end - all->begin;
-	uint64_t answer = 0;
 	bool right;
 
-	printf("time     %.6f s\nrate     %.0f %s/s\n", time, run->opt.operations / time,
-	       run->workload->operation);
+	printf("time     %.6f s\nrate     %.0f %s/s\n", time,
+	       (opt->measure_fill ? pages : opt->operations) / time,
+	       opt->measure_fill ? "pages" : run->workload->operation);
 	fflush(stdout);
-	right = run->workload->verify(run->opt.warmup + run->opt.operations, all->found,
-					&answer);
+	right = run->workload->verify(opt->warmup + opt->operations, all->found, &answer);
 	printf("answer   %016" PRIx64 "\n%s\n", answer, right ? "verified" : "wrong");
 	return !fflush(stdout) && right;
 }

@@ -5,7 +5,8 @@
  *   options -> prepare -> touch -> fill -> build -> warm up -> region of interest -> verify
  *
  * Memory is touched first, by the thread or threads that the options name, so that its placement
- * is the kernel's decision about them; what is written into it later moves nothing.
+ * is the kernel's decision about them; what is written into it later moves nothing. But where the
+ * filling is the region of interest, it is what touches, as it is in other programs.
  */
 #ifndef WORKLOADS_WORKLOAD_H
 #define WORKLOADS_WORKLOAD_H
@@ -27,7 +28,7 @@ struct options {
 	uint64_t warmup;	/* operations before those */
 	unsigned int threads;
 	struct ids nodes, init_node;
-	bool huge, real;
+	bool huge, real, measure_fill;
 	const char *hold_file;
 	uint64_t spoil;
 };

@@ -82,6 +82,8 @@ test_measured() { # NAME OPERATIONS MULTIPLE-OF THREADS OPTION...
 	expect "$program: verified" 0 '^verified$' "$bin/$program" "$@"
 	expect "$program: without warm-up" 0 '^verified$' "$bin/$program" "$@" --warmup 0
 	expect "$program: one false datum is seen" 1 '^wrong$' "$bin/$program" "$@" --spoil 1
+	expect "$program: the filling is measured" 0 '^rate .* pages/s$' \
+		"$bin/$program" "$@" --real --threads 1 --measure-fill
 	expect "$program: first touch by node 0" 0 'first touch by node 0$' "$bin/$program" "$@" --init-node 0
 	expect "$program: help names its operations" 0 "^  --$operations NR" "$bin/$program" --help
 	expect "$program: not a number of bytes" 2 "'12Q' is not a number of bytes" "$bin/$program" --size 12Q
@@ -104,6 +106,8 @@ test_gups() {
 	test_pages gups 16384 "$@"
 	test_balancing
 	test_huge
+	expect "gups: the filling of aliased memory is not measured" 2 'use it with --real' \
+		"$bin/gups" "$@" --measure-fill
 	expect "gups: as many updates as the benchmark" 0 '^verified$' \
 		"$bin/gups" --size 64K --warmup 0 --updates 32768
 	expect "gups: more are refused" 2 'has at most 32768$' \
