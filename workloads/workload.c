@@ -115,6 +115,8 @@ static void usage(const struct workload *workload)
 	print_option("hold", "FILE",
 		     "before the warm-up print 'ready PID' and wait while FILE exists");
 	print_option("spoil", "NR", "falsify NR data, to test the verification");
+	printf("\nWith " CONTROL "=COMMANDS,ANSWERS in the environment, the measured %s alone are\n"
+	       "counted by 'perf stat --delay=-1 --control=fifo:COMMANDS,ANSWERS'.\n", workload->operation);
 	printf("\nExit status: 0 verified, 1 the result is wrong, 2 could not be run.\n");
 }
 
@@ -239,7 +241,7 @@ static void hold(const struct options *opt)
 
 /*
  * Workers and the main thread meet when memory was touched, filled, and built upon, when all is
- * ready, and warmed up.
+ * ready, warmed up, and when whoever counts knows.
  */
 static void meet(struct run *run)
 {
@@ -285,6 +287,7 @@ static void *work(void *arg)
 	mark_warm();
 	warm = operate(worker, 0, run->opt.warmup);
 	meet(run);
+	meet(run);
 	worker->begin = seconds_now();
 	mark_begin(0);
 	measured = operate(worker, run->opt.warmup, run->opt.operations);
@@ -326,6 +329,8 @@ static void lead(struct run *run)
 	run->workload->spoil(run->opt.spoil);
 	hold(&run->opt);
 	meet(run);
+	meet(run);
+	control(CONTROL_BEGIN);
 	meet(run);
 }
 
@@ -381,6 +386,7 @@ int run_workload(const struct workload *workload, int argc, char **argv)
 	workers = start_workers(&run);
 	lead(&run);
 	all = join_workers(&run, workers);
+	control(CONTROL_END);
 	right = report(&run, &all);
 	free(run.opt.nodes.id);
 	free(run.opt.init_node.id);
