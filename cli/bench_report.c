@@ -151,8 +151,8 @@ void bench_print(const struct bench *bench)
 	char *command = command_text(bench);
 	size_t i;
 
-	printf("machine %s, events of %s\n", bench->cpu->name ? bench->cpu->name : "unknown",
-	       bench->cpu->list ? bench->cpu->list : "no list");
+	printf("machine %s, walk events: %s\n", bench->cpu->name ? bench->cpu->name : "unknown",
+	       bench->cpu->list ? bench->cpu->list : "none known");
 	printf("%s: %s, median of %llu\n\n", command,
 	       bench->results[0].marked ? "its region of interest" : "the whole run",
 	       (unsigned long long)bench->rounds);
