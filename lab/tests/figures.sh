@@ -95,14 +95,14 @@ counts_throughput() {
 	# Memcached: thousand gets in a second of the machine
 	$columns
 	first touch	3636.4	4000.0	1.100	1.173	25.0	10.0	31.8	26.2	75.0	0.0
-	first touch, balanced	3636.4	4000.0	1.100	1.126	25.0	10.0	31.2	26.3	75.0	0.0
+	balanced	3636.4	4000.0	1.100	1.126	25.0	10.0	31.2	26.3	75.0	0.0
 	interleaved	3636.4	4000.0	1.100	1.140	25.0	10.0	31.7	27.2	75.0	0.0
 
 
 	# XSBench: thousand lookups in a second of the machine
 	$columns
 	first touch	1000.0	800.0	0.800	1.122	50.0	25.0	40.8	38.7	0.0	75.0
-	first touch, balanced	1000.0	800.0	0.800	1.116	50.0	25.0	40.1	37.9	0.0	75.0
+	balanced	1000.0	800.0	0.800	1.116	50.0	25.0	40.1	37.9	0.0	75.0
 	interleaved	1000.0	800.0	0.800	1.104	50.0	25.0	40.8	38.7	0.0	75.0
 	END
 }
