@@ -52,10 +52,12 @@ enum measure {
 extern const char *const event_names[NR_EVENTS];
 extern const char *const measure_names[NR_MEASURES];
 
-/* What one CPU did under one root. */
+#define WARMING	(-1)	/* in place of a region: before it, and part of no report */
+
+/* What one CPU did under one root in regions of one number. */
 struct account {
 	unsigned int cpu;
-	bool warm;		/* from before a region: part of no report */
+	int region;		/* or WARMING */
 	uint64_t root;
 	uint64_t event[NR_EVENTS];
 	double (*measure)[NR_MEASURES];		/* by lane */

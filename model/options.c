@@ -83,7 +83,7 @@ static bool set_region(struct words *words, const char *value)
 {
 	uint64_t number;
 
-	if (!parse_number(value, 255, &number))
+	if (!parse_number(value, MAX_REGION, &number))
 		return false;
 	words->options->region = number;
 	return true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a system counted, in total, by node and by process. A process is known by its root; one
- * whose page table has replicas has several.
+ * What a system counted, in total, by node, by region and by process. A process is known by its
+ * root; one whose page table has replicas has several.
  */
 #include "state.h"
 
@@ -19,15 +19,16 @@ struct sum {
 
 /* Which accounts; negative or zero: all of them. */
 struct filter {
-	int cpu, node;
+	int cpu, node, region;
 	uint64_t root;
 };
 
 static bool passes(const struct system *sys, const struct filter *filter,
 		   const struct account *account)
 {
-	return !account->warm && (filter->cpu < 0 || (int)account->cpu == filter->cpu) &&
+	return account->region != WARMING && (filter->cpu < 0 || (int)account->cpu == filter->cpu) &&
 	       (filter->node < 0 || sys->guest.cpu_node[account->cpu] == filter->node) &&
+	       (filter->region < 0 || account->region == filter->region) &&
 	       (!filter->root || account->root == filter->root);
 }
 
@@ -88,7 +89,7 @@ static void free_sum(struct sum *sum)
 	free(sum->elapsed);
 }
 
-static const struct filter everything = { .cpu = -1, .node = -1 };
+static const struct filter everything = { .cpu = -1, .node = -1, .region = -1 };
 
 /* Whether an account is the first one of its root that counts. */
 static bool is_new_root(const struct system *sys, size_t index)
@@ -97,10 +98,10 @@ static bool is_new_root(const struct system *sys, size_t index)
 	size_t i;
 
 	for (i = 0; i < index; i++) {
-		if (!sys->account[i]->warm && sys->account[i]->root == account->root)
+		if (sys->account[i]->region != WARMING && sys->account[i]->root == account->root)
 			return false;
 	}
-	return !account->warm;
+	return account->region != WARMING;
 }
 
 static void print_node(FILE *out, const char *key, int node, const char *none)
@@ -157,7 +158,7 @@ static void json_by_cpu(const struct system *sys, FILE *out)
 	for (cpu = 0; cpu < sys->guest.nr_cpus; cpu++) {
 		fprintf(out, "%s\n    {\"cpu\": %u, \"node\": %d, ", cpu ? "," : "", cpu,
 			sys->guest.cpu_node[cpu]);
-		json_sum(sys, out, (struct filter){ .cpu = cpu, .node = -1 });
+		json_sum(sys, out, (struct filter){ .cpu = cpu, .node = -1, .region = -1 });
 		fputc('}', out);
 	}
 	fputs("\n  ],\n", out);
@@ -170,8 +171,36 @@ static void json_by_node(const struct system *sys, FILE *out)
 	fputs("  \"nodes\": [", out);
 	for (node = 0; node < sys->machine->nodes; node++) {
 		fprintf(out, "%s\n    {\"node\": %u, ", node ? "," : "", node);
-		json_sum(sys, out, (struct filter){ .cpu = -1, .node = node });
+		json_sum(sys, out, (struct filter){ .cpu = -1, .node = node, .region = -1 });
 		fputc('}', out);
+	}
+	fputs("\n  ],\n", out);
+}
+
+static bool has_region(const struct system *sys, int region)
+{
+	size_t i;
+
+	for (i = 0; i < sys->nr_accounts; i++) {
+		if (sys->account[i]->region == region)
+			return true;
+	}
+	return false;
+}
+
+static void json_by_region(const struct system *sys, FILE *out)
+{
+	const char *comma = "";
+	int region;
+
+	fputs("  \"regions\": [", out);
+	for (region = 0; region <= MAX_REGION; region++) {
+		if (!has_region(sys, region))
+			continue;
+		fprintf(out, "%s\n    {\"region\": %d, ", comma, region);
+		json_sum(sys, out, (struct filter){ .cpu = -1, .node = -1, .region = region });
+		fputc('}', out);
+		comma = ",";
 	}
 	fputs("\n  ],\n", out);
 }
@@ -188,7 +217,7 @@ static void json_by_process(const struct system *sys, FILE *out)
 		if (!is_new_root(sys, i))
 			continue;
 		fprintf(out, "%s\n    {\"root\": \"%#" PRIx64 "\", ", comma, root);
-		json_sum(sys, out, (struct filter){ .cpu = -1, .node = -1, .root = root });
+		json_sum(sys, out, (struct filter){ .cpu = -1, .node = -1, .region = -1, .root = root });
 		fputc('}', out);
 		comma = ",";
 	}
@@ -220,6 +249,7 @@ static void report_json(const struct system *sys, FILE *out)
 	fputs("},\n", out);
 	json_by_cpu(sys, out);
 	json_by_node(sys, out);
+	json_by_region(sys, out);
 	json_by_process(sys, out);
 	json_freed(sys, out);
 	fputs("}\n", out);
@@ -309,7 +339,7 @@ static void report_text(const struct system *sys, FILE *out)
 		if (!has_cpus(sys, node))
 			continue;
 		fprintf(out, "\nnode %u\n", node);
-		text_lanes(sys, out, (struct filter){ .cpu = -1, .node = node });
+		text_lanes(sys, out, (struct filter){ .cpu = -1, .node = node, .region = -1 });
 	}
 	for (i = 0; i < sys->nr_accounts; i++) {
 		uint64_t root = sys->account[i]->root;
@@ -317,7 +347,7 @@ static void report_text(const struct system *sys, FILE *out)
 		if (!is_new_root(sys, i))
 			continue;
 		fprintf(out, "\nprocess with root %#" PRIx64 "\n", root);
-		text_lanes(sys, out, (struct filter){ .cpu = -1, .node = -1, .root = root });
+		text_lanes(sys, out, (struct filter){ .cpu = -1, .node = -1, .region = -1, .root = root });
 	}
 	text_freed(sys, out);
 }

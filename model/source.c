@@ -209,9 +209,9 @@ void source_begin(struct source *source, unsigned int region, uint64_t number, u
 	cpu->phase = MEASURED;
 	cpu->region = region;
 	source->measured = true;
-	system_begin(source->sys, number);
+	system_begin(source->sys, number, region);
 	if (source->trace)
-		trace_begin(source->trace, number);
+		trace_begin(source->trace, number, region);
 	pace_join(source->pace, number, system_clock(source->sys, number));
 }
 

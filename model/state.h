@@ -14,7 +14,7 @@ struct cpu {
 	struct core *core;		/* by lane */
 	struct account *account;	/* of the block: by the root when it began */
 	bool measured;
-	bool warming;			/* measured, and counts nowhere */
+	int region;			/* or WARMING; if measured */
 	const struct block *block;	/* being executed, or NULL */
 	struct access *access;		/* those of the block so far */
 	size_t nr_accesses, max_accesses;

@@ -134,7 +134,7 @@ static struct account *new_account(struct system *sys, unsigned int cpu, uint64_
 	struct account *account = allocate(1, sizeof(*account));
 
 	account->cpu = cpu;
-	account->warm = sys->cpu[cpu].warming;
+	account->region = sys->cpu[cpu].region;
 	account->root = root;
 	account->measure = allocate(sys->nr_lanes, sizeof(*account->measure));
 	sys->account = realloc(sys->account, (sys->nr_accounts + 1) * sizeof(*sys->account));
@@ -152,7 +152,7 @@ static struct account *find_account(struct system *sys, unsigned int cpu, uint64
 		struct account *account = sys->account[i];
 
 		if (account->cpu == cpu && account->root == root &&
-		    account->warm == sys->cpu[cpu].warming)
+		    account->region == sys->cpu[cpu].region)
 			return account;
 	}
 	return new_account(sys, cpu, root);
@@ -165,7 +165,7 @@ static void choose_account(struct system *sys, unsigned int index)
 	uint64_t root = mmu_root(&cpu->mmu, &sys->guest, index);
 	size_t lane;
 
-	if (cpu->account && cpu->account->root == root && cpu->account->warm == cpu->warming)
+	if (cpu->account && cpu->account->root == root && cpu->account->region == cpu->region)
 		return;
 	cpu->account = find_account(sys, index, root);
 	for (lane = 0; lane < sys->nr_lanes; lane++)
@@ -227,22 +227,22 @@ void system_resume(struct system *sys, unsigned int index)
 	}
 }
 
-static void start(struct system *sys, unsigned int cpu, bool warming)
+static void start(struct system *sys, unsigned int cpu, int region)
 {
 	finish_block(sys, cpu, 0);
 	sys->cpu[cpu].measured = true;
-	sys->cpu[cpu].warming = warming;
+	sys->cpu[cpu].region = region;
 	system_resume(sys, cpu);
 }
 
-void system_begin(struct system *sys, unsigned int cpu)
+void system_begin(struct system *sys, unsigned int cpu, unsigned int region)
 {
-	start(sys, cpu, false);
+	start(sys, cpu, region);
 }
 
 void system_warm(struct system *sys, unsigned int cpu)
 {
-	start(sys, cpu, true);
+	start(sys, cpu, WARMING);
 }
 
 void system_end(struct system *sys, unsigned int cpu)

@@ -65,11 +65,13 @@ struct system *system_new(const struct machine *machine, const struct guest *gue
 			  const struct lane *lanes, size_t nr_lanes);
 void system_free(struct system *sys);
 
+#define MAX_REGION	255
+
 /*
  * Measured is what a CPU executes between begin and end of a region. Outside nothing has to be
  * told, but flushes. TLBs and caches keep what they held.
  */
-void system_begin(struct system *sys, unsigned int cpu);
+void system_begin(struct system *sys, unsigned int cpu, unsigned int region);
 void system_end(struct system *sys, unsigned int cpu);
 
 /*

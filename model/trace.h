@@ -22,7 +22,7 @@ struct trace_writer *trace_create(const char *path, const struct guest *guest,
 const struct guest *trace_writer_guest(struct trace_writer *writer);
 
 void trace_warm(struct trace_writer *writer, unsigned int cpu);
-void trace_begin(struct trace_writer *writer, unsigned int cpu);
+void trace_begin(struct trace_writer *writer, unsigned int cpu, unsigned int region);
 void trace_end(struct trace_writer *writer, unsigned int cpu);
 void trace_resume(struct trace_writer *writer, unsigned int cpu);
 void trace_block(struct trace_writer *writer, unsigned int cpu, const struct block *block);

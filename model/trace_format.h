@@ -19,7 +19,7 @@
 #include "insn.h"
 
 /* The last byte is the version. */
-#define TRACE_MAGIC	"MTRACE\0\1"
+#define TRACE_MAGIC	"MTRACE\0\2"
 #define TRACE_MAGIC_SIZE	8
 
 enum trace_record {
@@ -31,7 +31,7 @@ enum trace_record {
 	TRACE_FLUSH,		/* enum flush, virtual address */
 	TRACE_FREED,		/* physical address */
 	TRACE_WARM,
-	TRACE_BEGIN,
+	TRACE_BEGIN,		/* the number of the region */
 	TRACE_END,
 	TRACE_RESUME,
 	TRACE_FINISH,		/* the number of records before; then the file ends */

@@ -307,6 +307,14 @@ static void replay_freed(struct trace_reader *reader, struct system *sys)
 		system_page_freed(sys, physical);
 }
 
+static void replay_begin(struct trace_reader *reader, struct system *sys)
+{
+	unsigned int region = get_limited(reader, MAX_REGION, "the number of a region is too large");
+
+	if (!reader->damage)
+		system_begin(sys, reader->current, region);
+}
+
 /* Returns false after the last record. */
 static bool replay_record(struct trace_reader *reader, struct system *sys)
 {
@@ -345,7 +353,7 @@ static bool replay_record(struct trace_reader *reader, struct system *sys)
 		system_warm(sys, reader->current);
 		return true;
 	case TRACE_BEGIN:
-		system_begin(sys, reader->current);
+		replay_begin(reader, sys);
 		return true;
 	case TRACE_END:
 		system_end(sys, reader->current);

@@ -212,9 +212,10 @@ void trace_warm(struct trace_writer *writer, unsigned int cpu)
 	put_cpu_record(writer, cpu, TRACE_WARM);
 }
 
-void trace_begin(struct trace_writer *writer, unsigned int cpu)
+void trace_begin(struct trace_writer *writer, unsigned int cpu, unsigned int region)
 {
 	put_cpu_record(writer, cpu, TRACE_BEGIN);
+	put_number(writer, region);
 }
 
 void trace_end(struct trace_writer *writer, unsigned int cpu)

@@ -38,9 +38,9 @@ void system_free(struct system *sys)
 	free(sys);
 }
 
-void system_begin(struct system *sys, unsigned int cpu)
+void system_begin(struct system *sys, unsigned int cpu, unsigned int region)
 {
-	fprintf(sys->log, "%u begin\n", cpu);
+	fprintf(sys->log, "%u begin %u\n", cpu, region);
 }
 
 void system_end(struct system *sys, unsigned int cpu)

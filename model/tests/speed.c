@@ -54,7 +54,7 @@ static double run(size_t nr_lanes)
 	int i;
 
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &begin);
-	system_begin(sys, 0);
+	system_begin(sys, 0, 0);
 	for (i = 0; i < ROUNDS; i++) {
 		random = random * 6364136223846793005 + 1442695040888963407;
 		address = TABLE + (random >> 31) / 8 * 8 % (64ULL << 30);

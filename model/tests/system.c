@@ -96,7 +96,7 @@ static void load_randomly(struct rig *rig, uint64_t bytes, bool chained, unsigne
 	struct load_block block = LOAD_BLOCK(1, chained ? 1 : 2);
 	unsigned int i;
 
-	system_begin(rig->sys, 0);
+	system_begin(rig->sys, 0, 0);
 	for (i = 0; i < count; i++) {
 		rig->random = rig->random * 6364136223846793005 + 1442695040888963407;
 		load(rig, 0, &block, PLACE + (rig->random >> 20) * 8 % bytes, 8);
@@ -205,7 +205,7 @@ TEST(an_access_that_crosses_a_line_is_two)
 	struct load_block block = LOAD_BLOCK(1, 2);
 	struct rig *rig = new_rig(1);
 
-	system_begin(rig->sys, 0);
+	system_begin(rig->sys, 0, 0);
 	load(rig, 0, &block, 60, 4);
 	EXPECT_EQUAL(event(rig, EVENT_LOADS), 1);
 	load(rig, 0, &block, 60, 8);
@@ -230,7 +230,7 @@ TEST(only_regions_are_measured)
 
 	load(rig, 0, &block, PLACE, 8);
 	EXPECT_EQUAL(event(rig, EVENT_LOADS), 0);
-	system_begin(rig->sys, 0);
+	system_begin(rig->sys, 0, 0);
 	load(rig, 0, &block, PLACE, 8);
 	load(rig, 1, &block, PLACE, 8);		/* not in its region */
 	EXPECT(system_check(rig->sys, nowhere) > 0);	/* not at its end */
@@ -251,7 +251,7 @@ TEST(a_branch_is_judged_by_what_follows)
 	from.insn.loads = false;
 	to.insn.pc = 0x2000;
 	to.insn.loads = false;
-	system_begin(rig->sys, 0);
+	system_begin(rig->sys, 0, 0);
 	system_block(rig->sys, 0, &from.block);
 	system_block(rig->sys, 0, &to.block);		/* never seen before */
 	system_block(rig->sys, 0, &from.block);
@@ -267,7 +267,7 @@ TEST(a_wrong_translation_is_counted)
 	struct load_block block = LOAD_BLOCK(1, 2);
 	struct rig *rig = new_rig(1);
 
-	system_begin(rig->sys, 0);
+	system_begin(rig->sys, 0, 0);
 	load(rig, 0, &block, PLACE, 8);
 	EXPECT_EQUAL(event(rig, EVENT_WRONG_TRANSLATIONS), 0);
 	system_access(rig->sys, 0, 0, PLACE, PLACE + 4096, 8, false);
@@ -285,7 +285,7 @@ TEST(data_goes_by_physical_or_by_virtual_address)
 
 	virtual->machine->data_address = DATA_VIRTUAL;
 	for (struct rig *rig = physical; rig; rig = rig == physical ? virtual : NULL) {
-		system_begin(rig->sys, 0);
+		system_begin(rig->sys, 0, 0);
 		system_block(rig->sys, 0, &block.block);
 		system_access(rig->sys, 0, 0, PLACE, 0x5000, 8, false);
 		system_access(rig->sys, 0, 0, PLACE + 4096, 0x5000, 8, false);
@@ -315,7 +315,7 @@ TEST(uses_of_freed_tables_are_reported_at_first)
 	char *text;
 	int i;
 
-	system_begin(rig->sys, 0);
+	system_begin(rig->sys, 0, 0);
 	load(rig, 0, &block, PLACE, 8);
 	system_page_freed(rig->sys, test_table(1, PLACE) + 8);	/* anywhere in the page */
 	for (i = 0; i < 20; i++)
@@ -343,7 +343,7 @@ TEST(real_nodes_are_asked_of_the_guest)
 	rig->tables.data_node = 2;
 	rig->tables.table_node = 1;
 	for (unsigned int cpu = 0; cpu < 3; cpu += 2) {
-		system_begin(rig->sys, cpu);
+		system_begin(rig->sys, cpu, 0);
 		load(rig, cpu, &block, PLACE, 8);
 		system_end(rig->sys, cpu);
 	}
@@ -365,7 +365,7 @@ TEST(memory_without_a_node_is_local)
 
 	rig->tables.data_node = -1;
 	rig->tables.table_node = 4;	/* which the machine does not have */
-	system_begin(rig->sys, 2);
+	system_begin(rig->sys, 2, 0);
 	load(rig, 2, &block, PLACE, 8);
 	system_end(rig->sys, 2);
 	EXPECT_EQUAL(measure(rig, 0, MEASURE_DATA_LOCAL), 1);
@@ -378,12 +378,12 @@ TEST(accounts_are_by_cpu_and_root)
 	struct load_block block = LOAD_BLOCK(1, 2);
 	struct rig *rig = new_rig(1);
 
-	system_begin(rig->sys, 0);
+	system_begin(rig->sys, 0, 0);
 	load(rig, 0, &block, PLACE, 8);
 	rig->tables.root = test_table(4, 0) + 1;
 	system_flush(rig->sys, 0, FLUSH_CONTEXT, 0);
 	load(rig, 0, &block, PLACE, 8);
-	system_begin(rig->sys, 1);
+	system_begin(rig->sys, 1, 0);
 	load(rig, 1, &block, PLACE, 8);
 	system_end(rig->sys, 0);
 	system_end(rig->sys, 1);
@@ -399,12 +399,12 @@ TEST(who_was_idle_goes_on_where_the_others_are)
 	struct load_block block = LOAD_BLOCK(1, 1);
 	struct rig *rig = new_rig(1);
 
-	system_begin(rig->sys, 0);
+	system_begin(rig->sys, 0, 0);
 	load(rig, 0, &block, PLACE, 8);
 	load(rig, 0, &block, PLACE, 8);
 	EXPECT(system_clock(rig->sys, 0) > 4 * 280);
 	EXPECT_EQUAL(system_clock(rig->sys, 1), 0);
-	system_begin(rig->sys, 1);
+	system_begin(rig->sys, 1, 0);
 	EXPECT_EQUAL(system_clock(rig->sys, 1), system_clock(rig->sys, 0));
 	system_end(rig->sys, 0);
 	system_end(rig->sys, 1);
@@ -420,11 +420,13 @@ static unsigned int occurrences(const char *text, const char *word)
 	return count;
 }
 
-TEST(a_report_adds_up_nodes_and_processes)
+TEST(a_report_adds_up_nodes_regions_and_processes)
 {
 	static const struct {
-		unsigned int cpu, root, loads;
-	} runs[] = { { 0, 0, 1 }, { 1, 0, 2 }, { 2, 0, 4 }, { 0, 1, 8 }, { 2, 1, 16 } };
+		unsigned int cpu, root, loads, region;
+	} runs[] = {
+		{ 0, 0, 1, 5 }, { 1, 0, 2, 0 }, { 2, 0, 4, 5 }, { 0, 1, 8, 255 }, { 2, 1, 16, 5 },
+	};
 	struct load_block block = LOAD_BLOCK(1, 2);
 	struct rig *rig = new_rig(1);
 	unsigned int i, j;
@@ -433,7 +435,7 @@ TEST(a_report_adds_up_nodes_and_processes)
 	for (i = 0; i < sizeof(runs) / sizeof(runs[0]); i++) {
 		rig->tables.root = test_table(4, 0) + runs[i].root;
 		system_flush(rig->sys, runs[i].cpu, FLUSH_CONTEXT, 0);
-		system_begin(rig->sys, runs[i].cpu);
+		system_begin(rig->sys, runs[i].cpu, runs[i].region);
 		for (j = 0; j < runs[i].loads; j++)
 			load(rig, runs[i].cpu, &block, PLACE, 8);
 		system_end(rig->sys, runs[i].cpu);
@@ -443,6 +445,10 @@ TEST(a_report_adds_up_nodes_and_processes)
 	EXPECT(strstr(text, "{\"cpu\": 2, \"node\": 1, \"events\": {\"instructions\": 20,"));
 	EXPECT(strstr(text, "{\"node\": 0, \"events\": {\"instructions\": 11,"));
 	EXPECT(strstr(text, "{\"node\": 1, \"events\": {\"instructions\": 20,"));
+	EXPECT(strstr(text, "{\"region\": 0, \"events\": {\"instructions\": 2,"));
+	EXPECT(strstr(text, "{\"region\": 5, \"events\": {\"instructions\": 21,"));
+	EXPECT(strstr(text, "{\"region\": 255, \"events\": {\"instructions\": 8,"));
+	EXPECT_EQUAL(occurrences(text, "{\"region\": "), 3);
 	EXPECT(strstr(text, "\"root\": \"0x400000000000\", \"events\": {\"instructions\": 7,"));
 	EXPECT_EQUAL(occurrences(text, "\"root\": \"0x400000000000\""), 1);
 	EXPECT(strstr(text, "\"root\": \"0x400000000001\", \"events\": {\"instructions\": 24,"));

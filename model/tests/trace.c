@@ -210,8 +210,8 @@ static void tell_all(struct source *source, unsigned int nr_events)
 		trace_warm(source->writer, cpu);
 		tell_block(source, cpu);
 		tell_access(source, cpu);
-		system_begin(source->sys, cpu);
-		trace_begin(source->writer, cpu);
+		system_begin(source->sys, cpu, 250 + cpu);
+		trace_begin(source->writer, cpu, 250 + cpu);
 		tell_block(source, cpu);
 	}
 	for (unsigned int i = 0; i < nr_events; i++) {
@@ -357,7 +357,7 @@ TEST(refused)
 	bytes[size] = 0;
 	expect_refusal(bytes, size + 1, "something follows its end");
 	bytes[7]++;
-	expect_refusal(bytes, size, "of version 2");
+	expect_refusal(bytes, size, "of version 3");
 	bytes[0]++;
 	expect_refusal(bytes, size, "is not a trace of this model");
 	free(bytes);

@@ -174,9 +174,27 @@ test_hog() {
 	result $? "hog: SIGTERM ends it well"
 }
 
+test_vmops() {
+	expect "vmops: verified" 0 '^verified$' "$bin/vmops"
+	expect "vmops: shared memory" 0 '^verified$' "$bin/vmops" --shared --pages 5000 --calls 2
+	expect "vmops: one page" 0 '^verified$' "$bin/vmops" --pages 1 --calls 100
+	for call in mmap mprotect munmap; do
+		expect "vmops: a page that $call() did not change is seen" 1 '^wrong    3 pages$' \
+			"$bin/vmops" --warmup 1 --calls 2 --spoil $call
+	done
+	expect "vmops: regions are named" 0 '^region   6 mprotect 7 3$' \
+		"$bin/vmops" --region 5 --pages 7 --calls 3
+	expect "vmops: three regions have to fit" 2 "'254' is not a number from 0 to 253" "$bin/vmops" --region 254
+	expect "vmops: an unknown call is refused" 2 "'x' is not one of mmap, mprotect, munmap" \
+		"$bin/vmops" --spoil x
+	expect "vmops: an argument is refused" 2 "unexpected argument 'x'" "$bin/vmops" x
+	expect "vmops: help names its calls" 0 '^  --calls NR' "$bin/vmops" --help
+}
+
 test_gups
 test_btree
 test_hashjoin
 test_xsbench
 test_pagerank
 test_hog
+test_vmops
