@@ -108,6 +108,145 @@ counts_throughput() {
 	END
 }
 
+# calls LINE...: a piece of runs 'POLICY PAGES CALLS' and what the model counted in the regions of
+# their mmap(), mprotect() and munmap(): INSTRUCTIONS CYCLES of each.
+calls() {
+	printf '%s\n' "$@" | awk '
+		BEGIN { split("mmap mprotect munmap", call, " ") }
+		{
+			printf "policy   %s\r\n", $1
+			for (i = 1; i <= 3; i++) {
+				printf "region   %d %s %d %d\r\n", region, call[i], $2, $3
+				json = json sprintf("%s{\"region\": %d, \"events\": {\"instructions\": %d}, \"lanes\": [{\"cycles\": %d}]}",
+						    region ? "," : "", region++, $(2 + 2 * i), $(3 + 2 * i))
+			}
+			printf "verified\r\n"
+		}
+		END { printf "{\n\"regions\": [%s]}\n", json }'
+}
+
+some_calls() {
+	pieces
+	calls 'none 1 10  1000 2000  100 200  400 1000' 'none 2048 2  4000 8000  200 400  600 800' \
+		'replicate=0-1 1 10  1100 2200  200 300  400 1000' 'replicate=0-1 2048 2  4000 8800  300 500  600 900' \
+		'replicate=0-3 1 10  1200 2500  300 500  500 1100' 'replicate=0-3 2048 2  5000 9000  500 1700  900 1200' \
+		'replicate=0-7 1 10  1500 3000  400 800  600 1200' 'replicate=0-7 2048 2  6000 10000  900 3000  990 2000' \
+		>"$work/pieces/policies"
+	calls 'off 1 10  1000 2010  100 200  400 1000' 'off 2048 2  4000 8000  200 398  600 800' >"$work/pieces/off"
+}
+
+# What is published for 4 KB: 2701/2522 = 1.071, 1144/939 = 1.218, 2282/2134 = 1.069; for 8 MB:
+# 3436461/3153672 = 1.090, 527486/123479 = 4.272, 968732/636638 = 1.522.
+counts_calls() {
+	some_calls
+	prints vmops <<-END
+	# Cycles over those of none
+	call	off	2 replicas	4 replicas	8 replicas	published, 4
+	mmap 4 KB	1.005	1.100	1.250	1.500	1.071
+	mmap 8 MB	1.000	1.100	1.125	1.250	1.090
+	mprotect 4 KB	1.000	1.500	2.500	4.000	1.218
+	mprotect 8 MB	0.995	1.250	4.250	7.500	4.272
+	munmap 4 KB	1.000	1.000	1.100	1.200	1.069
+	munmap 8 MB	1.000	1.125	1.500	2.500	1.522
+
+
+	# Instructions over those of none
+	call	off	2 replicas	4 replicas	8 replicas
+	mmap 4 KB	1.000	1.100	1.200	1.500
+	mmap 8 MB	1.000	1.000	1.250	1.500
+	mprotect 4 KB	1.000	2.000	3.000	4.000
+	mprotect 8 MB	1.000	1.500	2.500	4.500
+	munmap 4 KB	1.000	1.000	1.250	1.500
+	munmap 8 MB	1.000	1.000	1.500	1.650
+
+
+	# Cycles a call
+	call	off	none	2	4	8	published, none	published, 4
+	mmap 4 KB	201	200	220	250	300	2522	2701
+	mmap 8 MB	4000	4000	4400	4500	5000	3153672	3436461
+	mprotect 4 KB	20	20	30	50	80	939	1144
+	mprotect 8 MB	199	200	250	850	1500	123479	527486
+	munmap 4 KB	100	100	100	110	120	2134	2282
+	munmap 8 MB	400	400	450	600	1000	636638	968732
+
+
+	# Instructions a call
+	call	off	none	2	4	8
+	mmap 4 KB	100	100	110	120	150
+	mmap 8 MB	2000	2000	2000	2500	3000
+	mprotect 4 KB	10	10	20	30	40
+	mprotect 8 MB	100	100	150	250	450
+	munmap 4 KB	40	40	40	50	60
+	munmap 8 MB	300	300	300	450	495
+	END
+}
+
+misses_a_policy() {
+	some_calls
+	calls 'off 1 10  1 1  1 1  1 1' >"$work/pieces/off"
+	fails "$figures/vmops/table" "$work/pieces" 2>&1 | grep '() of 2048 pages was not measured with off$'
+}
+
+# shown SIZE NODES TABLES REPLICA-BYTES FALLBACKS: as mitosis show prints it; NODES null for none.
+shown() {
+	printf 'size %s\r\n{"schema":1,"processes":[{"nodes":%s,"tables":%d,"replicas":%d,"fallbacks":%d}]}\r\n' "$@"
+}
+
+# 600 tables of 4096 bytes are 2.34 MB, 0.229 % of 1 GB; on two nodes twice that. Then descriptors
+# of 65,536 pages in 1,024 and in 1,152 pages: 64 bytes each and 72.
+some_tables() { # FALLBACKS
+	pieces
+	{
+		printf '%s\r\n' 'pages 65536' 'nr_memmap_boot_pages 1024'
+		shown 1G null 600 0 0
+		shown 1G '"0-1"' 600 2457600 "$1"
+		shown 1G '"0-3"' 600 7372800 0
+		shown 1G '"0-7"' 600 17203200 0
+		shown 512M null 300 0 0
+		shown 512M '"0-1"' 300 1228800 0
+		shown 512M '"0-3"' 300 3686400 0
+		shown 512M '"0-7"' 300 9830400 0
+	} >"$work/pieces/mitosis"
+}
+
+counts_tables() { # STOCK-ROW...
+	some_tables 0
+	[ $# -eq 0 ] || printf '%s\n' 'pages 65536' 'nr_memmap_boot_pages 1152' >"$work/pieces/stock"
+	prints memory <<-END
+	# Page tables with their replicas, percent of the footprint
+	footprint	none	2 nodes	4 nodes	8 nodes
+	1G	0.229	0.458	0.916	1.831
+	512M	0.229	0.458	0.916	2.060
+
+
+	# Page tables with their replicas, MB
+	footprint	none	2 nodes	4 nodes	8 nodes
+	1G	2.3	4.7	9.4	18.8
+	512M	1.2	2.3	4.7	10.5
+
+
+	# Over those of none
+	footprint	2 nodes	4 nodes	8 nodes
+	1G	2.000	4.000	8.000
+	512M	2.000	4.000	9.000
+
+
+	# Bytes of a page descriptor
+	kernel	bytes
+	$(printf '%s\n' "$@" 'mitosis	64.00')
+	END
+}
+
+refuses_fallbacks() {
+	some_tables 3
+	fails "$figures/memory/table" "$work/pieces" 2>&1 | grep 'of 1G were not all replicated on nodes 0-1'
+}
+
 check figures/pagerank dumps_two
 check figures/pagerank/one-dump dumps_one
 check figures/multisocket counts_throughput
+check figures/vmops counts_calls
+check figures/vmops/policy misses_a_policy
+check figures/memory counts_tables
+check figures/memory/stock counts_tables 'stock	72.00'
+check figures/memory/fallbacks refuses_fallbacks
