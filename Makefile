@@ -9,7 +9,7 @@ export FLAVOUR MACHINE
 export APPEND PATCH
 run: export GUEST_COMMAND = $(value CMD)
 
-.PHONY: help deps source tree kernel bin run shell demo test test-long bench-off placements refresh patches clean
+.PHONY: help deps source tree kernel bin run shell demo test test-long bench-off placements figures refresh patches clean
 
 help:
 	@lab/help
@@ -55,6 +55,9 @@ bench-off: tree bin
 
 placements: kernel bin
 	@lab/placements $(WORKLOADS)
+
+figures: kernel bin
+	@lab/figures $(FIGURES)
 
 refresh:
 	@lab/refresh $(PATCH)

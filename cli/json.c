@@ -79,6 +79,12 @@ void json_count(const char *key, uint64_t count)
 		printf("%" PRIu64, count);
 }
 
+void json_real(const char *key, double value)
+{
+	begin_element(key);
+	printf("%.6f", value);
+}
+
 void json_share(const char *key, uint64_t part, uint64_t whole)
 {
 	begin_element(key);

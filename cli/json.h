@@ -16,6 +16,7 @@ void json_open(const char *key, char bracket);
 void json_close(char bracket);
 void json_text(const char *key, const char *text);	/* NULL: null */
 void json_count(const char *key, uint64_t count);	/* COUNT_UNKNOWN: null */
+void json_real(const char *key, double value);
 void json_share(const char *key, uint64_t part, uint64_t whole);
 
 #endif

@@ -19,6 +19,7 @@ static const struct command commands[] = {
 	{ "dump", "show where the page tables of a process lie", command_dump },
 	{ "status", "show the state of the system", command_status },
 	{ "verify", "compare replicas with their originals", command_verify },
+	{ "bench", "measure what it costs where page tables lie", command_bench },
 };
 
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -98,8 +98,7 @@ char *policy_for(const struct policy_request *request, pid_t pid)
 	return text;
 }
 
-/* Where a page table can be: memory for the kernel, CPUs that walk it. */
-static void usable_nodes(struct nodes *nodes)
+static void nodes_with_tables(struct nodes *nodes)
 {
 	struct nodes memory;
 
@@ -117,7 +116,7 @@ static char *as_read_back(const char *policy)
 
 	if (strcmp(policy, "replicate all"))
 		return xstrdup(policy);
-	usable_nodes(&nodes);
+	nodes_with_tables(&nodes);
 	list = nodes_text(&nodes);
 	text = xformat("replicate %s", list);
 	free(list);
@@ -157,16 +156,23 @@ int policy_write(pid_t pid, const char *policy)
 	return error;
 }
 
+void usable_nodes(pid_t pid, struct nodes *nodes)
+{
+	struct nodes allowed;
+
+	nodes_with_tables(nodes);
+	allowed_nodes(pid, &allowed);
+	nodes_intersect(nodes, &allowed);
+	nodes_free(&allowed);
+}
+
 static char *nodes_to_choose(pid_t pid)
 {
-	struct nodes nodes, allowed;
+	struct nodes nodes;
 	char *text;
 
-	usable_nodes(&nodes);
-	allowed_nodes(pid, &allowed);
-	nodes_intersect(&nodes, &allowed);
+	usable_nodes(pid, &nodes);
 	text = nodes.count ? nodes_text(&nodes) : xstrdup("none");
-	nodes_free(&allowed);
 	nodes_free(&nodes);
 	return text;
 }
@@ -228,4 +234,13 @@ int policy_explain(pid_t pid, const char *policy, int error)
 		return explain_process(pid, "pgtable_policy", error);
 	}
 	return EXIT_FAILURE;
+}
+
+int policy_take(const char *policy)
+{
+	int error = -policy_write(0, policy), status = EXIT_SUCCESS;
+
+	if (error)
+		status = policy_explain(0, policy, error);
+	return error == EINPROGRESS ? EXIT_SUCCESS : status;
 }

@@ -48,6 +48,15 @@ char *policy_for(const struct policy_request *request, pid_t pid);
  */
 int policy_write(pid_t pid, const char *policy);
 
+/* Where a page table of a process can be: memory for the kernel, CPUs that walk it. */
+void usable_nodes(pid_t pid, struct nodes *nodes);
+
+/*
+ * The caller's own policy: once it is in force a program may start while the rest is moved.
+ * Tells the user what is wrong, returns the exit status.
+ */
+int policy_take(const char *policy);
+
 /* Tells the user why, returns the exit status. */
 int policy_explain(pid_t pid, const char *policy, int error);
 

@@ -13,6 +13,8 @@
 #include "util.h"
 
 #define CHUNK	65536
+#define EXIT_CANNOT_RUN	126
+#define EXIT_NOT_FOUND	127
 
 const char *sysroot = "";
 
@@ -289,4 +291,14 @@ void require_support(void)
 		exit(explain_missing(0));
 	if (off)
 		exit(explain_switched_off());
+}
+
+int become(char *const *argv)
+{
+	int status;
+
+	execvp(argv[0], argv);
+	status = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
+	warn("cannot run '%s'", argv[0]);
+	return status;
 }

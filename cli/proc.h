@@ -42,6 +42,9 @@ int explain_unsupported(void);
 int explain_switched_off(void);
 int explain_process(pid_t pid, const char *name, int error);
 
+/* Become a program; returns the exit status only if that fails, after an explanation. */
+int become(char *const *argv);
+
 /* Leaves with an explanation unless this kernel can replicate page tables. */
 void require_support(void);
 

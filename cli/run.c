@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* mitosis run: give this process a policy, then become the program. */
-#include <err.h>
-#include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 #include "command.h"
 #include "policy.h"
 #include "proc.h"
 #include "util.h"
-
-#define EXIT_CANNOT_RUN	126
-#define EXIT_NOT_FOUND	127
 
 static void help(void)
 {
@@ -45,19 +39,13 @@ static void parse(int argc, char **argv, struct policy_request *request)
 		usage_error("run", "give a command to run");
 }
 
-/* Once the policy is in force the program may start while the rest is moved. */
 static int apply(const struct policy_request *request)
 {
 	char *policy = policy_for(request, 0);
-	int error, status = EXIT_SUCCESS;
+	int status = policy ? policy_take(policy) : EXIT_FAILURE;
 
-	if (!policy)
-		return EXIT_FAILURE;
-	error = -policy_write(0, policy);
-	if (error)
-		status = policy_explain(0, policy, error);
 	free(policy);
-	return error == EINPROGRESS ? EXIT_SUCCESS : status;
+	return status;
 }
 
 int command_run(int argc, char **argv)
@@ -70,11 +58,5 @@ int command_run(int argc, char **argv)
 	policy_validate(&request);
 	status = apply(&request);
 	policy_free(&request);
-	if (status)
-		return status;
-
-	execvp(argv[optind], argv + optind);
-	status = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN;
-	warn("cannot run '%s'", argv[optind]);
-	return status;
+	return status ? status : become(argv + optind);
 }

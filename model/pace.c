@@ -12,6 +12,7 @@ struct member {
 struct pace {
 	unsigned int nr_cpus;
 	uint64_t quantum, skew;
+	int64_t told;		/* where the last was when those ahead were last told */
 	struct member member[];
 };
 
@@ -85,6 +86,16 @@ bool pace_ahead(struct pace *pace, unsigned int cpu, uint64_t clock)
 		return false;
 	member->clock = clock;
 	return lead(pace, cpu) > pace->quantum;
+}
+
+bool pace_advanced(struct pace *pace)
+{
+	int64_t time = least(pace, pace->told);
+
+	if (time >= pace->told && time - pace->told < (int64_t)pace->quantum / 4)
+		return false;
+	pace->told = time;
+	return true;
 }
 
 void pace_went_on(struct pace *pace, unsigned int cpu)

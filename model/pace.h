@@ -21,6 +21,11 @@ void pace_join(struct pace *pace, unsigned int cpu, uint64_t clock);
 void pace_leave(struct pace *pace, unsigned int cpu);
 /* Tell the clock of a CPU; returns whether it is ahead by more than the quantum. */
 bool pace_ahead(struct pace *pace, unsigned int cpu, uint64_t clock);
+/*
+ * Whether the one furthest behind has come so far since the last yes that it is worth telling those
+ * who wait for it: to wake all of them at each step costs more than the steps.
+ */
+bool pace_advanced(struct pace *pace);
 
 /* How far any CPU that went on was ahead of another, in cycles. */
 void pace_went_on(struct pace *pace, unsigned int cpu);

@@ -263,7 +263,8 @@ static void block_executed(unsigned int vcpu, void *data)
 	if (running != NO_CPU) {
 		keep_pace(running);
 		source_block(source, running, data);
-		pthread_cond_broadcast(&advanced);
+		if (source_advanced(source))
+			pthread_cond_broadcast(&advanced);
 	}
 	pthread_mutex_unlock(&lock);
 }

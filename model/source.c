@@ -273,6 +273,11 @@ void source_went_on(struct source *source, unsigned int cpu)
 	pace_went_on(source->pace, cpu);
 }
 
+bool source_advanced(struct source *source)
+{
+	return pace_advanced(source->pace);
+}
+
 void source_idle(struct source *source, unsigned int cpu)
 {
 	pace_leave(source->pace, cpu);

@@ -42,9 +42,10 @@ int source_cpu(const struct source *source, uint64_t identity);
 bool source_active(const struct source *source);
 bool source_in_region(const struct source *source, unsigned int cpu);
 
-/* Whether a CPU has to wait for others, and that it did not. See pace.h. */
+/* Whether a CPU has to wait for others, that it did not, and whether others may go on. See pace.h. */
 bool source_ahead(struct source *source, unsigned int cpu);
 void source_went_on(struct source *source, unsigned int cpu);
+bool source_advanced(struct source *source);
 void source_idle(struct source *source, unsigned int cpu);
 void source_resume(struct source *source, unsigned int cpu);
 

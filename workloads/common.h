@@ -28,6 +28,16 @@ uint64_t parse_bytes(const char *what, const char *text);
 
 double seconds_now(void);
 
+/*
+ * Tell whoever counts that the region of interest begins or ends, and wait until he knows, in the
+ * words of perf's --control=fifo:COMMANDS,ANSWERS. The variable of the environment has the names
+ * of the two files; without it nobody is told. By one thread only.
+ */
+#define CONTROL		"WORKLOAD_CONTROL"
+#define CONTROL_BEGIN	"enable\n"
+#define CONTROL_END	"disable\n"
+void control(const char *command);
+
 /* Return where part @index of @nr equal parts of @total starts. */
 uint64_t part(uint64_t total, uint64_t index, uint64_t nr);
 

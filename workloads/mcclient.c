@@ -19,6 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../model/mark.h"
 #include "common.h"
 
 #define MAX_VALUE	(512 * 1024)
@@ -30,7 +31,7 @@ struct options {
 	unsigned int threads;
 	struct ids nodes;
 	uint64_t keys;
-	uint64_t gets;
+	uint64_t gets, warmup;
 	unsigned int value_size;
 	unsigned int batch;
 	unsigned int wait;
@@ -47,7 +48,8 @@ struct client {
 	char *expected, *received;
 };
 
-static pthread_barrier_t filled;
+/* Clients meet when all keys are stored, and when all are warm. */
+static pthread_barrier_t barrier;
 
 static void usage(FILE *out)
 {
@@ -60,11 +62,14 @@ static void usage(FILE *out)
 	      " -N, --nodes LIST      pin threads round robin to CPUs of these nodes; 'all' for all\n"
 	      " -k, --keys NR         keys to store (default 10000)\n"
 	      " -g, --gets NR         keys to get, by all threads together (default 100000)\n"
+	      "     --warmup NR       keys to get before these, not measured (default 0)\n"
 	      " -v, --value-size NR   largest value in bytes (default 1000)\n"
 	      " -b, --batch NR        keys in one request (default 16)\n"
 	      " -h, --help            show this\n\n"
 	      "Exit status: 0 all right, 1 a value was wrong or missing, 2 could not be run.\n", out);
 }
+
+enum { OPT_WARMUP = 256 };
 
 static const struct option long_options[] = {
 	{ "socket",	required_argument, NULL, 's' },
@@ -74,6 +79,7 @@ static const struct option long_options[] = {
 	{ "nodes",	required_argument, NULL, 'N' },
 	{ "keys",	required_argument, NULL, 'k' },
 	{ "gets",	required_argument, NULL, 'g' },
+	{ "warmup",	required_argument, NULL, OPT_WARMUP },
 	{ "value-size",	required_argument, NULL, 'v' },
 	{ "batch",	required_argument, NULL, 'b' },
 	{ "help",	no_argument,	   NULL, 'h' },
@@ -103,6 +109,9 @@ static void set_option(struct options *opt, int option, const char *value)
 		break;
 	case 'g':
 		opt->gets = parse_number("--gets", value, 0, UINT64_MAX);
+		break;
+	case OPT_WARMUP:
+		opt->warmup = parse_number("--warmup", value, 0, UINT64_MAX);
 		break;
 	case 'v':
 		opt->value_size = parse_number("--value-size", value, 1, MAX_VALUE);
@@ -301,20 +310,31 @@ static void get_batch(struct client *client, unsigned int nr)
 	fputs("\r\n", client->out);
 	send_requests(client);
 	read_values(client, keys, nr);
-	client->gets += nr;
+}
+
+/* Get the client's share of @all keys; return how many that is. */
+static uint64_t get_share(struct client *client, uint64_t all)
+{
+	const struct options *opt = client->opt;
+	uint64_t share = part(all, client->index + 1, opt->threads) -
+			 part(all, client->index, opt->threads);
+
+	for (uint64_t left = share; left; left -= left < opt->batch ? left : opt->batch)
+		get_batch(client, left < opt->batch ? left : opt->batch);
+	return share;
 }
 
 static void get(struct client *client)
 {
-	const struct options *opt = client->opt;
-	uint64_t share = opt->gets / opt->threads + (client->index < opt->gets % opt->threads);
-	double start = seconds_now();
+	double start;
 
-	while (client->gets < share) {
-		uint64_t left = share - client->gets;
-
-		get_batch(client, left < opt->batch ? left : opt->batch);
-	}
+	mark_warm();
+	get_share(client, client->opt->warmup);
+	pthread_barrier_wait(&barrier);
+	start = seconds_now();
+	mark_begin(0);
+	client->gets = get_share(client, client->opt->gets);
+	mark_end(0);
 	client->get_seconds = seconds_now() - start;
 }
 
@@ -326,9 +346,8 @@ static void *run_client(void *arg)
 	client->random = client->index;
 	client->expected = allocate(1, MAX_VALUE);
 	client->received = allocate(1, MAX_VALUE);
-	connect_client(client);
 	fill(client);
-	pthread_barrier_wait(&filled);
+	pthread_barrier_wait(&barrier);
 	get(client);
 	fclose(client->in);
 	fclose(client->out);
@@ -342,9 +361,13 @@ static struct client run_clients(const struct options *opt)
 	struct client *clients = allocate(opt->threads, sizeof(*clients));
 	struct client total = { .opt = opt };
 
-	pthread_barrier_init(&filled, NULL, opt->threads);
+	pthread_barrier_init(&barrier, NULL, opt->threads);
+	/* In order, because memcached gives its threads a connection each, in turn. */
 	for (unsigned int i = 0; i < opt->threads; i++) {
 		clients[i] = (struct client){ .opt = opt, .index = i };
+		connect_client(&clients[i]);
+	}
+	for (unsigned int i = 0; i < opt->threads; i++) {
 		if (pthread_create(&clients[i].thread, NULL, run_client, &clients[i]))
 			die("cannot start thread %u", i);
 	}

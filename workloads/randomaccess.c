@@ -236,6 +236,7 @@ static void work_round(struct worker *worker)
 	uint64_t middle = from + (to - from) / 2;
 
 	meet(run);
+	meet(run);
 	update(run, from, middle, false);
 	meet(run);
 	meet(run);
@@ -290,22 +291,31 @@ static void spoil(struct run *run)
 		run->table[part(run->words, i, run->opt.spoil)] ^= 1;
 }
 
-/* Lead the workers through one round; return the seconds that the updates took. */
-static double lead_round(struct run *run, bool may_hold)
+/* Lead the workers through half of the updates; return the seconds that they took. */
+static double lead_half(struct run *run)
 {
 	double start, time;
 
-	run->errors = 0;
-	meet(run);
+	control(CONTROL_BEGIN);
 	start = seconds_now();
+	meet(run);
 	meet(run);
 	time = seconds_now() - start;
+	control(CONTROL_END);
+	return time;
+}
+
+/* Lead the workers through one round; return the seconds that the updates took. */
+static double lead_round(struct run *run, bool may_hold)
+{
+	double time;
+
+	run->errors = 0;
+	meet(run);
+	time = lead_half(run);
 	if (may_hold)
 		hold(&run->opt);
-	start = seconds_now();
-	meet(run);
-	meet(run);
-	time += seconds_now() - start;
+	time += lead_half(run);
 	spoil(run);
 	meet(run);
 	meet(run);

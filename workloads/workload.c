@@ -119,6 +119,8 @@ static void usage(const struct workload *workload)
 	print_option("hold", "FILE",
 		     "before the warm-up print 'ready PID' and wait while FILE exists");
 	print_option("spoil", "NR", "falsify NR data, to test the verification");
+	printf("\nWith " CONTROL "=COMMANDS,ANSWERS in the environment, the measured %s alone are\n"
+	       "counted by 'perf stat --delay=-1 --control=fifo:COMMANDS,ANSWERS'.\n", workload->operation);
 	printf("\nExit status: 0 verified, 1 the result is wrong, 2 could not be run.\n");
 }
 
@@ -249,7 +251,7 @@ static void hold(const struct options *opt)
 
 /*
  * Workers and the main thread meet when memory was touched, filled, and built upon, when all is
- * ready, and warmed up.
+ * ready, warmed up, and when whoever counts knows.
  */
 static void meet(struct run *run)
 {
@@ -313,6 +315,7 @@ static void measure_operations(struct worker *worker)
 		mark_warm();
 	warm = operate(worker, 0, run->opt.warmup);
 	meet(run);
+	meet(run);
 	if (marked)
 		begin_region(worker);
 	measured = operate(worker, run->opt.warmup, run->opt.operations);
@@ -374,6 +377,8 @@ static void lead(struct run *run)
 	hold(&run->opt);
 	meet(run);
 	meet(run);
+	control(CONTROL_BEGIN);
+	meet(run);
 }
 
 /* What all workers did together. */
@@ -429,6 +434,7 @@ int run_workload(const struct workload *workload, int argc, char **argv)
 	workers = start_workers(&run);
 	lead(&run);
 	all = join_workers(&run, workers);
+	control(CONTROL_END);
 	right = report(&run, &all);
 	free(run.opt.nodes.id);
 	free(run.opt.init_node.id);

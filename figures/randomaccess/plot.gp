@@ -3,6 +3,7 @@ set multiplot layout 1,2 margins 0.07,0.80,0.13,0.90 spacing 0.06
 set style data histograms
 set style histogram clustered gap 1
 set yrange [0:*]
+set xrange [-0.6:3.6]
 set ylabel "run time over base"
 set title "reference machine"
 unset key
@@ -10,5 +11,5 @@ plot table index 0 using 2:xtic(1) lc rgb stock, "" index 0 using 4 lc rgb mitos
 unset ylabel
 set title "modern machine"
 set key at screen 0.99,0.85
-plot table index 2 using 2:xtic(1) lc rgb stock title "placed as named", "" index 2 using 4 lc rgb mitosis title "replicated", NaN lc rgb published title "published"
+plot table index 2 using 2:xtic(1) lc rgb stock title "placed as named", "" index 2 using 4 lc rgb mitosis title "replicated", keyentry with boxes lc rgb published title "published"
 unset multiplot

@@ -90,6 +90,14 @@ must_fail() {
 	END
 }
 
+# A planted bug that was found is not waited for.
+must_fail_ends() {
+	runs '1 passed, 0 failed, 0 skipped' 0 <<-'END'
+	spins host - 20 - must-fail a printf '1..2\nnot ok 1 a\n'; sleep 30
+	END
+	fails grep -qE ' [0-9]{2} s$' out
+}
+
 must_crash() {
 	runs '1 passed, 1 failed, 0 skipped' 1 <<-'END'
 	dies  host - 10 - must-crash dies exit 125
@@ -158,7 +166,7 @@ runs_one_after_the_other() {
 }
 
 for test in counts_statuses counts_ktap status_beats_ktap skip_never_hides_failure time_runs_out \
-	nothing_passed_is_failure unexpected_skips_are_shown success must_fail must_crash selects \
+	nothing_passed_is_failure unexpected_skips_are_shown success must_fail must_fail_ends must_crash selects \
 	lost_interrupt_runs_again lost_interrupt_twice_fails signal_ends_groups runs_one_after_the_other; do
 	check "runner/$test" "$test"
 done

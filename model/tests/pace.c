@@ -46,4 +46,28 @@ TEST(who_waits)
 	pace_free(pace);
 }
 
+TEST(who_is_told)
+{
+	struct pace *pace = pace_new(2, 100);
+
+	pace_join(pace, 0, 0);
+	pace_join(pace, 1, 0);
+	pace_ahead(pace, 0, 1000);
+	expect(!pace_advanced(pace), "the last has not moved");
+	pace_ahead(pace, 1, 24);
+	expect(!pace_advanced(pace), "less than a quarter of a quantum");
+	pace_ahead(pace, 1, 25);
+	expect(pace_advanced(pace), "a quarter");
+	expect(!pace_advanced(pace), "once");
+	pace_ahead(pace, 1, 60);
+	expect(pace_advanced(pace), "35 more");
+	pace_leave(pace, 1);
+	expect(pace_advanced(pace), "the last is another one: 1000");
+	pace_join(pace, 1, 0);
+	pace_ahead(pace, 0, 1010);
+	pace_leave(pace, 0);
+	expect(!pace_advanced(pace), "who joined is level with the last");
+	pace_free(pace);
+}
+
 TEST_MAIN

@@ -275,8 +275,16 @@ int mitosis_census_take(struct mitosis_mm *m, struct task_struct *task,
 	c->migrations = count_migrations(task);
 	find_walked(m, c);
 	count_freed(m, c);
-	for (level = mitosis_top_level(); level >= MITOSIS_PTE && !err; level--)
-		err = mitosis_walk(m, level, count_table, &take);
+	/*
+	 * Without the key an exit does not wait for a walker, and bury() does
+	 * not wait for a reader before it drops what the address space holds of
+	 * it.  When there is no user at all this address space is over.
+	 */
+	if (mitosis_share_key()) {
+		for (level = mitosis_top_level(); level >= MITOSIS_PTE && !err; level--)
+			err = mitosis_walk(m, level, count_table, &take);
+		mitosis_drop_key();
+	}
 
 	kfree(take.one);
 	return err == -ESRCH ? 0 : err;

@@ -485,14 +485,19 @@ static bool cpu_is_behind(int cpu, struct mm_struct *mm, u64 gen)
 	smp_rmb(); /* the same */
 	behind = READ_ONCE(context->tlb_gen) < gen;
 	smp_rmb(); /* the same */
-	return behind && READ_ONCE(context->ctx_id) == mm->context.ctx_id;
+	if (!behind || READ_ONCE(context->ctx_id) != mm->context.ctx_id)
+		return false;
+	/* Another one may have had the context for a moment: not for two. */
+	smp_rmb(); /* the same */
+	return READ_ONCE(context->tlb_gen) < gen &&
+	       READ_ONCE(state->loaded_mm) == mm;
 }
 
 /*
  * The page allocator gets a page.  If it is a copy out of an mmu_gather, every
  * CPU that has the address space loaded has flushed since, lazy ones too,
  * because page tables were freed.  A flush that somebody else asked for in
- * between counts as well, so this may miss a bug, but not report a false one.
+ * between counts as well, so this may miss a bug.
  */
 void mitosis_check_page_freed(struct page *page)
 {
@@ -509,9 +514,7 @@ void mitosis_check_page_freed(struct page *page)
 			finding(NULL, "freed before the flush", 0, ptdesc_nid(copy),
 				0, cpu, 0, 0);
 	}
-	__folio_clear_pgtable(ptdesc_folio(copy));
-	copy->pt_index = 0;
-	copy->_pt_pad_2 = 0;
+	copy_clear(copy);
 }
 
 static int __init check_init(void)

@@ -86,7 +86,9 @@
  *   too).  A CPU sets its bit in mm_cpumask before it reads the roots, with a
  *   full barrier in between.  The handler reloads CR3 with a flush whatever
  *   tlb_gen says: a CPU may have read the old generation and the new root.
- *   When the interrupts have returned no CPU walks what is no longer published.
+ *   When the interrupts have returned no CPU walks what is no longer published,
+ *   but for one that is just leaving it with interrupts off.  A grace period of
+ *   RCU comes before anything is freed, and waits for that one.
  */
 #ifndef _MITOSIS_INTERNAL_H
 #define _MITOSIS_INTERNAL_H
@@ -198,6 +200,15 @@ static inline struct mitosis_mm *copy_owner(const struct ptdesc *copy)
 static inline struct ptdesc *copy_primary(const struct ptdesc *copy)
 {
 	return (struct ptdesc *)copy->_pt_pad_2;
+}
+
+/* Give the words of a copy back as they came: the page allocator checks them. */
+static inline void copy_clear(struct ptdesc *copy)
+{
+	__folio_clear_pgtable(ptdesc_folio(copy));
+	copy->__page_mapping = 0;
+	copy->pt_index = 0;
+	copy->_pt_pad_2 = 0;
 }
 
 static inline int ptdesc_nid(const struct ptdesc *pt)

@@ -177,10 +177,7 @@ static void copy_reset(struct ptdesc *copy)
 {
 	lruvec_stat_mod_folio(ptdesc_folio(copy), NR_PAGETABLE,
 			      -(1L << copy_order(copy)));
-	__folio_clear_pgtable(ptdesc_folio(copy));
-	copy->__page_mapping = 0;
-	copy->pt_index = 0;
-	copy->_pt_pad_2 = 0;
+	copy_clear(copy);
 }
 
 static void copy_free(struct ptdesc *copy)
@@ -367,7 +364,10 @@ void mitosis_shrink(struct mitosis_mm *m, struct ptdesc *pt, int level, int nid)
 	list_add(&copy->pt_list, &m->unlinked);
 }
 
-/* Free what mitosis_shrink() took away, once no lockless reader stands there. */
+/*
+ * Free what mitosis_shrink() took away, once no lockless reader stands there and
+ * no CPU is on its way from there with interrupts off.
+ */
 void mitosis_free_unlinked(struct mitosis_mm *m)
 {
 	struct ptdesc *copy, *next;
@@ -376,6 +376,11 @@ void mitosis_free_unlinked(struct mitosis_mm *m)
 	if (list_empty(&m->unlinked))
 		return;
 
+	/*
+	 * Not call_rcu(): a CPU that was leaving an old root must have left it
+	 * before the key goes off as well, since with the hook gone it would
+	 * keep a loaded_copy that nobody takes back.
+	 */
 	synchronize_rcu();
 	list_for_each_entry_safe(copy, next, &m->unlinked, pt_list)
 		copy_free(copy);

@@ -127,7 +127,12 @@ static void reload_root(void *info)
 		switch_mm_irqs_off(NULL, mm, NULL);
 }
 
-/* When this returns, no CPU walks a root that is published no more. */
+/*
+ * When this returns, no CPU walks a root that is published no more, but for one
+ * that is just leaving it: its bit in mm_cpumask is clear, and interrupts are off
+ * until CR3 is written.  It sets no Dirty, since nothing of user space is accessed
+ * there, and mitosis_free_unlinked() waits for it.
+ */
 void mitosis_reload_roots(struct mitosis_mm *m)
 {
 	/*

@@ -174,6 +174,11 @@ static void repair(struct work_struct *work)
 	if (!READ_ONCE(m->quit))
 		mitosis_apply(m);
 	mutex_unlock(&m->lock);
+
+	/* Exit may have come meanwhile, and have found nothing in force yet. */
+	smp_mb(); /* pairs with that in __mitosis_exit_mmap() */
+	if (READ_ONCE(m->quit))
+		schedule_delayed_work(&bury_work, KEY_OFF_DELAY);
 	mmdrop(mm);
 }
 
@@ -468,6 +473,7 @@ void __mitosis_exit_mmap(struct mm_struct *mm)
 	WRITE_ONCE(m->quit, true);
 	if (cancel_delayed_work(&m->work))
 		mmdrop(mm);
+	smp_mb(); /* pairs with that in repair(): one sees the other's store */
 	if (READ_ONCE(m->in_force))
 		schedule_delayed_work(&bury_work, KEY_OFF_DELAY);
 }

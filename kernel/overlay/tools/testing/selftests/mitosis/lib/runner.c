@@ -14,6 +14,7 @@
 #include "../mitosis_test.h"
 
 #define EXIT_SKIP		4
+#define SECONDS_TO_DIE	20
 #define DEFAULT_TIMEOUT		60
 #define MAX_UNDO		64
 
@@ -307,6 +308,11 @@ static int run_test(const struct test *test)
 		note_stacks(pid);
 	}
 	kill(-pid, SIGKILL);
+	/* With a broken page table even that may not end it, and the verdict is clear. */
+	if (!wait_for_end(pid, SECONDS_TO_DIE * slowness)) {
+		note("%s: cannot be killed", test->name);
+		return 1;
+	}
 	waitpid(pid, &status, 0);
 	undo_all();
 	if (log_complains(log))
