@@ -37,7 +37,7 @@ row() { [ "$(awk -v name="$1" '$1 == name { $1 = $1; print }' "$work/table")" = 
 adds_up() {
 	made_up
 	table
-	row LP-LD 1.00 1.00 +0% 69 50 +19 20
+	row LP-LD 1.00 1.00 set 69 50 +19 20
 	row RP-LD 1.90 2.00 -5% 81 80 +1 16
 	grep -q '2000 cycles for each 4 KB, then 80 million probes at 100 cycles$' "$work/table"
 }
