@@ -23,13 +23,16 @@ sub report {
 	return JSON::PP->new->decode($json);
 }
 
-# The counters of a lane, with the share of walks in its cycles.
+# The counters of a lane, with the share of walks in its cycles, and that of remote memory in
+# what its walks read from memory.
 sub lane {
 	my ($report, $name) = @_;
 	for my $i (0 .. $#{$report->{lanes}}) {
 		next unless $report->{lanes}[$i]{name} eq $name;
 		my %lane = %{$report->{total}{lanes}[$i]};
 		$lane{walk_share} = $lane{cycles} ? $lane{walk_cycles} / $lane{cycles} : 0;
+		my $reads = $lane{walk_local} + $lane{walk_remote};
+		$lane{remote_share} = $reads ? $lane{walk_remote} / $reads : 0;
 		return \%lane;
 	}
 	die "no lane '$name' in the report\n";

@@ -43,5 +43,3 @@ modelled() {
 	shift
 	piece "$name" lab/model -j -d "$OUT/$name.run" "$@"
 }
-
-# A report comes after what the program has said.

@@ -2,6 +2,8 @@
 # What all drawings have in common. 'table' is the file of tables.
 set datafile separator "\t"
 set datafile missing "-"
+# The first row of each table has names, and is no group of bars.
+set datafile columnheaders
 set border 3 lc rgb "#666666"
 set tics nomirror
 set grid ytics lc rgb "#dddddd" lw 1
@@ -14,4 +16,3 @@ mitosis = "#0072b2"
 published = "#999999"
 third = "#009e73"
 fourth = "#cc79a7"
-fifth = "#e69f00"
