@@ -261,10 +261,10 @@ static void block_executed(unsigned int vcpu, void *data)
 	if (running != NO_CPU && !source_in_region(source, running))
 		running = NO_CPU;
 	if (running != NO_CPU) {
-		keep_pace(running);
 		source_block(source, running, data);
 		if (source_advanced(source))
 			pthread_cond_broadcast(&advanced);
+		keep_pace(running);
 	}
 	pthread_mutex_unlock(&lock);
 }

@@ -11,8 +11,12 @@
 #include "source.h"
 #include "trace.h"
 
-/* Accesses of a region whose translation by QEMU is compared with a walk of the guest's tables. */
-#define CHECKED	64
+/*
+ * Accesses of a region whose translation by QEMU is compared with a walk of the guest's tables, and
+ * how many may differ: another CPU may just have moved the page.
+ */
+#define CHECKED		64
+#define MAY_DIFFER	16
 
 #define KERNEL	(1ull << 63)	/* of an address */
 
@@ -21,7 +25,8 @@ enum phase { OUTSIDE, WARM, MEASURED };
 struct cpu {
 	uint64_t identity;	/* 0: never was in a region */
 	enum phase phase;
-	unsigned int region, to_check;
+	bool away;		/* asleep, or in what is left out */
+	unsigned int region, to_check, differed;
 	const struct block *block;
 };
 
@@ -170,6 +175,7 @@ static struct cpu *enter(struct source *source, uint64_t number, uint64_t identi
 	}
 	cpu->identity = identity;
 	cpu->to_check = CHECKED;
+	cpu->differed = 0;
 	if (cpu->phase == OUTSIDE)
 		source->active++;
 	return cpu;
@@ -207,6 +213,7 @@ void source_begin(struct source *source, unsigned int region, uint64_t number, u
 		return;
 	}
 	cpu->phase = MEASURED;
+	cpu->away = false;
 	cpu->region = region;
 	source->measured = true;
 	system_begin(source->sys, number, region);
@@ -280,19 +287,34 @@ bool source_advanced(struct source *source)
 
 void source_idle(struct source *source, unsigned int cpu)
 {
+	source->cpu[cpu].away = true;
 	pace_leave(source->pace, cpu);
 }
 
-void source_resume(struct source *source, unsigned int cpu)
+static void come_back(struct source *source, unsigned int number)
 {
-	if (source->cpu[cpu].phase != MEASURED)
+	struct cpu *cpu = &source->cpu[number];
+
+	if (cpu->phase != MEASURED || !cpu->away)
 		return;
-	system_resume(source->sys, cpu);
+	cpu->away = false;
+	system_resume(source->sys, number);
 	if (source->trace)
-		trace_resume(source->trace, cpu);
-	pace_join(source->pace, cpu, system_clock(source->sys, cpu));
+		trace_resume(source->trace, number);
+	pace_join(source->pace, number, system_clock(source->sys, number));
 }
 
+/* It wakes in the kernel. */
+void source_resume(struct source *source, unsigned int cpu)
+{
+	if (!source->options->without_kernel)
+		come_back(source, cpu);
+}
+
+/*
+ * A kernel that is left out takes no time. So nobody waits for a CPU that executes it, and it waits
+ * for nobody: if each block of an interrupt waited, the next one would come before it was over.
+ */
 void source_block(struct source *source, unsigned int number, const struct block *block)
 {
 	struct cpu *cpu = &source->cpu[number];
@@ -300,8 +322,11 @@ void source_block(struct source *source, unsigned int number, const struct block
 	if (cpu->phase == OUTSIDE)
 		return;
 	cpu->block = NULL;
-	if (source->options->without_kernel && block->insn[0].pc & KERNEL)
+	if (source->options->without_kernel && block->insn[0].pc & KERNEL) {
+		source_idle(source, number);
 		return;
+	}
+	come_back(source, number);
 	cpu->block = block;
 	system_block(source->sys, number, block);
 	if (source->trace)
@@ -318,6 +343,8 @@ static bool check_translation(struct source *source, unsigned int cpu, uint64_t 
 	uint64_t cr3 = root(source, cpu), walked;
 
 	if (pagetable_walk(&source->guest, cr3, virtual, &walked) && walked == physical)
+		return true;
+	if (++source->cpu[cpu].differed <= MAY_DIFFER)
 		return true;
 	source_refuse(source, "a walk from CR3 %#" PRIx64 " on CPU %u does not lead from %#" PRIx64 " to %#" PRIx64 ", which QEMU accessed: the plugin does not see the guest's memory",
 		      cr3, cpu, virtual, physical);

@@ -235,6 +235,34 @@ TEST(without_kernel)
 	free(run.said);
 }
 
+/* Who executes a kernel that is left out does not wait and is not waited for. */
+TEST(pace_without_kernel)
+{
+	struct run run;
+
+	start(&run, "kernel=no");
+	source_begin(run.source, 3, 0, CPU0, paging);
+	source_begin(run.source, 3, 1, CPU1, paging);
+	tell(run.source, 0, &loop.block, 3000);
+	EXPECT(source_ahead(run.source, 0) && !source_ahead(run.source, 1));
+	tell(run.source, 0, &in_kernel.block, 1);
+	EXPECT(!source_ahead(run.source, 0));
+	tell(run.source, 0, &loop.block, 3000);
+	EXPECT(source_ahead(run.source, 0));
+	tell(run.source, 1, &in_kernel.block, 1);
+	EXPECT(!source_ahead(run.source, 0));
+	source_resume(run.source, 1);
+	EXPECT(!source_ahead(run.source, 0));
+	tell(run.source, 1, &loop.block, 1);
+	EXPECT(!source_ahead(run.source, 0) && !source_ahead(run.source, 1));
+	tell(run.source, 0, &loop.block, 3000);
+	EXPECT(source_ahead(run.source, 0));
+	source_end(run.source, 3, 1, CPU1);
+	source_end(run.source, 3, 0, CPU0);
+	free(finish(&run));
+	free(run.said);
+}
+
 TEST(one_region_of_two)
 {
 	struct run run;
@@ -378,6 +406,15 @@ TEST(wrong_marks)
 	expect_refused(&run, "nopcid");
 }
 
+/* Accesses of a page that lies elsewhere than the page table says. */
+static void tell_moved(struct source *source, unsigned int nr)
+{
+	while (nr--) {
+		source_block(source, 0, &loop.block);
+		source_access(source, 0, &loop.insn[0], VIRTUAL, MIB + 4096, 8, false);
+	}
+}
+
 /* CR3 is not the one by which QEMU translates, or the memory is another's. */
 TEST(wrong_memory)
 {
@@ -386,13 +423,30 @@ TEST(wrong_memory)
 	start(&run, NULL);
 	roots[0] = ROOT - MIB;
 	source_begin(run.source, 3, 0, CPU0, paging);
-	tell(run.source, 0, &loop.block, 10);
+	tell(run.source, 0, &loop.block, 100);
 	expect_refused(&run, "does not see the guest's memory");
 	start(&run, NULL);
 	source_begin(run.source, 3, 0, CPU0, paging);
-	source_block(run.source, 0, &loop.block);
-	source_access(run.source, 0, &loop.insn[0], VIRTUAL, MIB + 4096, 8, false);
+	tell_moved(run.source, 17);
 	expect_refused(&run, "does not see the guest's memory");
+}
+
+/* Another CPU moved a page after QEMU had accessed it, or is about to. */
+TEST(moved_page)
+{
+	struct run run;
+	char *report;
+
+	start(&run, NULL);
+	source_begin(run.source, 3, 0, CPU0, paging);
+	tell_moved(run.source, 16);
+	tell(run.source, 0, &loop.block, 100);
+	source_end(run.source, 3, 0, CPU0);
+	report = finish(&run);
+	EXPECT_EQUAL(counter(report, "\nloads"), 116);
+	EXPECT_EQUAL(counter(report, "\nwrong_translations"), 16);
+	free(report);
+	free(run.said);
 }
 
 TEST(never_ended)
