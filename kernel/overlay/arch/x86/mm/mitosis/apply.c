@@ -292,16 +292,26 @@ static void plan_repair(struct mitosis_mm *m, int err)
  */
 int mitosis_apply(struct mitosis_mm *m)
 {
-	bool want;
+	nodemask_t before = m->nodes;
+	bool want, settled;
 	int err = 0;
 
 	lockdep_assert_held(&m->lock);
 	want = set_target(m);
+	settled = m->settled && nodes_equal(before, m->nodes);
+	m->settled = false;
 	if (want && !mitosis_set_in_force(m))
 		return 0;	/* the system's policy has just gone: see there */
 	if (m->in_force)
 		err = retreat(m) ?: advance(m);
 
+	/*
+	 * Who is stopped and continued all the time never walks to the end; but
+	 * the worker has, whom no signal interrupts.
+	 */
+	if (err == -ERESTARTNOHAND && settled)
+		err = 0;
+	m->settled = !err;
 	plan_repair(m, err);
 	if (!err && !want && !any_surplus(m))
 		mitosis_clear_in_force(m);
@@ -325,6 +335,7 @@ unsigned long mitosis_reclaim_node(struct mitosis_mm *m, int nid)
 	mutex_lock(&m->lock);
 	atomic_dec(&m->reclaimers);
 	m->node[nid].held = jiffies + HELD_AFTER_RECLAIM;
+	m->settled = false;
 	WRITE_ONCE(m->short_of_memory, true);
 	set_target(m);
 	retreat(m);

@@ -157,6 +157,7 @@ struct mitosis_mm {
 	bool in_force;		/* holds a reference of the static key */
 	bool quit;		/* the address space is being torn down */
 	bool short_of_memory;	/* a copy is missing: the worker repairs */
+	bool settled;		/* mitosis_apply() went to its end for @nodes */
 	atomic_t reclaimers;	/* tasks in reclaim that wait for the lock */
 	struct list_head unlinked;	/* copies to free after a grace period */
 	atomic_t observers;	/* open files that count freed tables */

@@ -329,14 +329,17 @@ static void end_stops(void)
 	check_eq(waitpid(stopper, NULL, 0), stopper);
 }
 
+/* So many tables that no walk ends between two stops: the worker's has to count. */
+#define MANY_TABLES	4096
+
 TEST(stops, .timeout = 120)
 {
-	char *p = map_anon(512 * PMD_SIZE, PMD_SIZE);
+	char *p = map_anon(MANY_TABLES * PMD_SIZE, PMD_SIZE);
 
 	if (without_mitosis)
 		skip("changes policies");
 	need_nodes(2);
-	for (size_t i = 0; i < 512; i++)
+	for (size_t i = 0; i < MANY_TABLES; i++)
 		fill_here(p + i * PMD_SIZE, PAGE, i);
 	begin_stops();
 	for (int i = 0; i < 10; i++) {
