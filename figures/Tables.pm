@@ -7,7 +7,7 @@ use warnings;
 use Exporter 'import';
 use JSON::PP;
 
-our @EXPORT = qw(slurp report lane table read_tables published);
+our @EXPORT = qw(slurp report lane calls page_tables table read_tables published);
 
 sub slurp {
 	my ($path) = @_;
@@ -36,6 +36,48 @@ sub lane {
 		return \%lane;
 	}
 	die "no lane '$name' in the report\n";
+}
+
+# From what figures/vmops/guest printed beside the model: {CALL}{PAGES}{POLICY}, what one call
+# took. A policy is 'off', 'none', or the number of nodes that page tables are replicated on.
+sub calls {
+	my ($path) = @_;
+	my %region = map { $_->{region} => $_ } @{report($path)->{regions}};
+	my ($policy, %calls);
+	for (split /\R/, slurp($path)) {
+		$policy = nodes_of($1) if /^policy +(?:replicate=)?(\S+)$/;
+		next unless /^region +(\d+) (\w+) (\d+) (\d+)$/;
+		my ($call, $pages, $times) = ($2, $3, $4);
+		my $region = $region{$1} or die "$path: the model has no region $1\n";
+		$calls{$call}{$pages}{$policy} = {
+			instructions => $region->{events}{instructions} / $times,
+			cycles => $region->{lanes}[0]{cycles} / $times,
+		};
+	}
+	return \%calls;
+}
+
+# From what figures/memory/guest printed: the sizes in their order, and {SIZE}{NODES}, bytes of
+# page tables with their replicas.
+sub page_tables {
+	my ($path) = @_;
+	my ($size, @sizes, %bytes);
+	for (split /\R/, slurp($path)) {
+		$size = $1 if /^size (\S+)$/;
+		next unless /^\{/;
+		my $process = JSON::PP->new->decode($_)->{processes}[0];
+		my $nodes = $process->{nodes} // '';
+		die "$path: the tables of $size were not all replicated on nodes $nodes\n" if $process->{fallbacks};
+		push @sizes, $size unless $bytes{$size};
+		$bytes{$size}{$nodes eq '' ? 1 : nodes_of($nodes)} = 4096 * $process->{tables} + $process->{replicas};
+	}
+	return (\@sizes, \%bytes);
+}
+
+# How many nodes a list like 0-3 has; other words are left as they are.
+sub nodes_of {
+	my ($list) = @_;
+	return $list =~ /^0-(\d+)$/ ? $1 + 1 : $list eq '0' ? 1 : $list;
 }
 
 my $tables = 0;

@@ -34,7 +34,7 @@ struct options {
 	uint64_t gets, warmup;
 	unsigned int value_size;
 	unsigned int batch;
-	unsigned int wait;
+	unsigned int wait, settle;
 };
 
 struct client {
@@ -62,14 +62,15 @@ static void usage(FILE *out)
 	      " -N, --nodes LIST      pin threads round robin to CPUs of these nodes; 'all' for all\n"
 	      " -k, --keys NR         keys to store (default 10000)\n"
 	      " -g, --gets NR         keys to get, by all threads together (default 100000)\n"
-	      "     --warmup NR       keys to get before these, not measured (default 0)\n"
+	      "     --settle SECONDS  get keys for so long before, for the kernel to move memory (default 0)\n"
+	      "     --warmup NR       keys to get after that, not measured (default 0)\n"
 	      " -v, --value-size NR   largest value in bytes (default 1000)\n"
 	      " -b, --batch NR        keys in one request (default 16)\n"
 	      " -h, --help            show this\n\n"
 	      "Exit status: 0 all right, 1 a value was wrong or missing, 2 could not be run.\n", out);
 }
 
-enum { OPT_WARMUP = 256 };
+enum { OPT_WARMUP = 256, OPT_SETTLE };
 
 static const struct option long_options[] = {
 	{ "socket",	required_argument, NULL, 's' },
@@ -79,6 +80,7 @@ static const struct option long_options[] = {
 	{ "nodes",	required_argument, NULL, 'N' },
 	{ "keys",	required_argument, NULL, 'k' },
 	{ "gets",	required_argument, NULL, 'g' },
+	{ "settle",	required_argument, NULL, OPT_SETTLE },
 	{ "warmup",	required_argument, NULL, OPT_WARMUP },
 	{ "value-size",	required_argument, NULL, 'v' },
 	{ "batch",	required_argument, NULL, 'b' },
@@ -109,6 +111,9 @@ static void set_option(struct options *opt, int option, const char *value)
 		break;
 	case 'g':
 		opt->gets = parse_number("--gets", value, 0, UINT64_MAX);
+		break;
+	case OPT_SETTLE:
+		opt->settle = parse_number("--settle", value, 0, 86400);
 		break;
 	case OPT_WARMUP:
 		opt->warmup = parse_number("--warmup", value, 0, UINT64_MAX);
@@ -324,10 +329,19 @@ static uint64_t get_share(struct client *client, uint64_t all)
 	return share;
 }
 
+static void settle(struct client *client)
+{
+	double end = seconds_now() + client->opt->settle;
+
+	while (seconds_now() < end)
+		get_batch(client, client->opt->batch);
+}
+
 static void get(struct client *client)
 {
 	double start;
 
+	settle(client);
 	mark_warm();
 	get_share(client, client->opt->warmup);
 	pthread_barrier_wait(&barrier);
