@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include "../model/counters.h"
+#include "../model/hardware/counters.h"
 #include "bench.h"
 #include "json.h"
 #include "util.h"

@@ -17,19 +17,15 @@ enum mark_kind {
 	MARK_BEGIN = 1,		/* RAX: this CPU's number */
 	MARK_END,		/* RAX: this CPU's number */
 	MARK_WARM,		/* RAX: this CPU's number */
-	MARK_PAGE_FREED,	/* RAX: physical address of a page given back; by the kernel */
+	MARK_PAGE_FREED,	/* RAX: physical address of a copy of a page table that is given back; by
+				 * a kernel with CONFIG_MITOSIS_DEBUG
+				 */
 };
 
 #define mark(kind, number, value) \
 	asm volatile(".byte 0x0f, 0x1f, 0x84, 0x00; .long %c0" \
 		     :: "i" (MARK_WORD | ((number) & 0xff) << 8 | (kind)), \
 			"a" ((unsigned long)(value)) : "memory")
-
-#ifdef __KERNEL__
-
-#define mark_page_freed(address)	mark(MARK_PAGE_FREED, 0, address)
-
-#else
 
 #include <sched.h>	/* with _GNU_SOURCE */
 
@@ -42,5 +38,4 @@ enum mark_kind {
 /* ...until here. */
 #define mark_end(number)	mark(MARK_END, number, sched_getcpu())
 
-#endif
 #endif

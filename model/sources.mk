@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-# The sources of events: decoding, traces, the plugin of QEMU and the program that replays.
+# The sources of events: traces and the program that replays them (trace/), the plugin of QEMU and
+# what it stands on (qemu/).
 
 # CAPSTONE=DIRECTORY: the usr of an unpacked libcapstone-dev, if it is not installed.
 CAPSTONE ?=
 CAPSTONE_LIBS := $(if $(CAPSTONE),-L$(CAPSTONE)/lib/x86_64-linux-gnu) -lcapstone
 
-SOURCES := blocks decode entries lanes layout options pace pagetable ram source \
-	   trace_format trace_read trace_write
+MAINS := replay plugin check-options
+SOURCES := $(filter-out $(MAINS),$(basename $(notdir $(wildcard trace/*.c qemu/*.c))))
 SOURCE_TESTS := decode pace placement source trace
 TESTS += $(SOURCE_TESTS)
 

@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../model/qemu-plugin.h"
+#include "../../model/qemu/qemu-plugin.h"
 #include "mark.h"
 
 /* Since the machine exists, and when the last interval began. All vCPUs run on one thread. */

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Marks in a guest, for tests/live: a program for each thing that is measured or refused. */
+/* Marks in a guest, for lab/tests/model: a program for each thing that is measured or refused. */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "../mark.h"
 
@@ -95,6 +97,48 @@ static void threads(void)
 		pthread_join(id[i], NULL);
 }
 
+static bool begun, over;
+
+static void *reader(void *cpu)
+{
+	pin((intptr_t)cpu);
+	read_pages();
+	mark_begin(1);
+	__atomic_store_n(&begun, true, __ATOMIC_SEQ_CST);
+	while (!__atomic_load_n(&over, __ATOMIC_SEQ_CST))
+		read_pages();
+	read_pages();
+	mark_end(1);
+	return NULL;
+}
+
+static void set_policy(const char *policy)
+{
+	FILE *file = fopen("/proc/self/pgtable_policy", "w");
+
+	if (!file || fputs(policy, file) < 0 || fclose(file)) {
+		perror(policy);
+		exit(1);
+	}
+}
+
+/* A CPU walks its node's copy while that is given up. */
+static void given_up(void)
+{
+	pthread_t id;
+
+	pin(0);
+	populate();
+	set_policy("replicate all");
+	pthread_create(&id, NULL, reader, (void *)1);
+	while (!__atomic_load_n(&begun, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	set_policy("none");
+	usleep(100000);
+	__atomic_store_n(&over, true, __ATOMIC_SEQ_CST);
+	pthread_join(id, NULL);
+}
+
 static void nothing(void)
 {
 }
@@ -106,7 +150,7 @@ int main(int argc, char **argv)
 		void (*run)(void);
 	} all[] = {
 		{ "reads", reads }, { "moved", moved }, { "threads", threads },
-		{ "nothing", nothing },
+		{ "given-up", given_up }, { "nothing", nothing },
 	};
 
 	for (size_t i = 0; argc == 2 && i < sizeof(all) / sizeof(all[0]); i++) {

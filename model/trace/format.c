@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include <stdlib.h>
 
-#include "trace_format.h"
+#include "format.h"
 
 bool trace_state_init(struct trace_state *state)
 {

@@ -5,7 +5,7 @@
 
 #include "entries.h"
 #include "trace.h"
-#include "trace_format.h"
+#include "format.h"
 
 #define MAX_CPUS	4096	/* as x86 Linux may have; a foreign number would be any */
 #define MAX_ADDRESS	(1ull << 46)	/* 64 TB, x86 Linux's limit with 4 levels of paging */

@@ -9,8 +9,8 @@
  *
  * Both sides keep the same state to predict numbers from, and only what was not foreseen is there.
  */
-#ifndef MODEL_TRACE_FORMAT_H
-#define MODEL_TRACE_FORMAT_H
+#ifndef MODEL_FORMAT_H
+#define MODEL_FORMAT_H
 
 #include <stdbool.h>
 #include <stddef.h>

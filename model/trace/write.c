@@ -6,7 +6,7 @@
 #include "entries.h"
 #include "pagetable.h"
 #include "trace.h"
-#include "trace_format.h"
+#include "format.h"
 
 #define WALKED	(1u << 16)	/* pages remembered as walked; forgetting one costs a walk */
 
