@@ -3,7 +3,7 @@
  * A few operations of the kernel between marks, for the QEMU plugin of count.c. Print a line
  * "OPERATION ROUNDS UNITS" for each: so many intervals, of so many calls or pages.
  *
- * usage: vmops [after|under POLICY]    a page-table policy to use and drop before, or to keep
+ * usage: operations [after|under POLICY]    a page-table policy to use and drop before, or to keep
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -95,7 +95,7 @@ static void exec(void)
 	pid_t pid = vfork();
 
 	if (!pid) {
-		execl("/proc/self/exe", "vmops", "--exit", NULL);
+		execl("/proc/self/exe", "operations", "--exit", NULL);
 		_exit(1);
 	}
 	reap(pid);
