@@ -16,26 +16,8 @@ SELF=$FIGURE
 # quick QUICK FULL: one of two words.
 quick() { [ -n "$QUICK" ] && echo "$1" || echo "$2"; }
 
-# piece NAME COMMAND...: run COMMAND, and keep what it prints as NAME; unless that is
-# there already, by the same command.
-piece() {
-	local name=$1 start=$SECONDS command
-	shift
-	command=$(show "$@" 2>&1)
-	command=${command//"$TOP/"/}
-	if [ -s "$OUT/$name" ] && [ "$command" = "$(cat "$OUT/$name.command" 2>/dev/null)" ]; then
-		return
-	fi
-	say "$name, $((EPOCHSECONDS - LAB_START)) s so far"
-	rm -f "$OUT/$name"
-	echo "$command" >"$OUT/$name.command"
-	"$@" >"$OUT/$name.part" 2>"$OUT/$name.log" || {
-		tail -n 5 "$OUT/$name.log" >&2
-		die "$name failed, see ${OUT#"$TOP"/}/$name.log; call it again to go on from here"
-	}
-	mv "$OUT/$name.part" "$OUT/$name"
-	say "$name took $((SECONDS - start)) s"
-}
+# piece NAME COMMAND...: what COMMAND prints, as NAME.
+piece() { kept "$OUT/$1" "${@:2}"; }
 
 # modelled NAME MODEL-OPTION... -- COMMAND...: a piece that is a report of lab/model in JSON.
 modelled() {

@@ -8,6 +8,7 @@ BUILD=${BUILD:-$TOP/build}
 JOBS=${JOBS:-$(nproc)}
 SELF=${0##*/}
 DRY_RUN=${DRY_RUN:-}
+export LAB_START=${LAB_START:-$EPOCHSECONDS}	# of the outermost stage
 
 # Stages call other programs named make: flags meant for the outer one must not reach them.
 unset MAKEFLAGS MAKEOVERRIDES MFLAGS MAKELEVEL
@@ -81,6 +82,27 @@ logged() {
 		die "'$1' failed with status $status; the whole log is ${log#"$TOP"/}"
 	fi
 	printf '    done in %d s, log %s\n' $((SECONDS - start)) "${log#"$TOP"/}" >&2
+}
+
+# kept FILE COMMAND...: run COMMAND and keep what it prints as FILE, unless the same
+# command has made it before: so long work goes on where it stopped.
+kept() {
+	local file=$1 name=${1##*/} start=$SECONDS command
+	shift
+	command=$(show "$@" 2>&1)
+	command=${command//"$TOP/"/}
+	if [ -s "$file" ] && [ "$command" = "$(cat "$file.command" 2>/dev/null)" ]; then
+		return
+	fi
+	say "$name, $((EPOCHSECONDS - LAB_START)) s so far"
+	rm -f "$file"
+	echo "$command" >"$file.command"
+	"$@" >"$file.part" 2>"$file.log" || {
+		tail -n 5 "$file.log" >&2
+		die "$name failed, see ${file#"$TOP"/}.log; call it again to go on from here"
+	}
+	mv "$file.part" "$file"
+	say "$name took $((SECONDS - start)) s"
 }
 
 # sound_threads QEMU: may its TCG run each CPU on a thread of its own? Before 8.1
