@@ -4,7 +4,8 @@
  * 2011; Balkesen et al., ICDE 2013), of their relations: the inner one has dense primary keys, each
  * tuple of the outer one has one of them as its foreign key, at random. The hash table has buckets
  * of two tuples, half as many as tuples, and hashes by modulo. So each bucket gets its two tuples
- * and none overflows; the probe does not know.
+ * and none overflows; the probe does not know. The table is the largest that fits whose buckets are
+ * a power of two; the outer relation has the rest, and is read over again.
  *
  * The table may repeat (memory.h): after a period of buckets the same tuples come again, and are
  * other keys, because a tuple stores its key without the bits that number the period. The outer
@@ -59,23 +60,23 @@ static uint64_t nr_inner(void)
 	return join.period * BUCKET_TUPLES;
 }
 
-/* For each bucket there are at least two outer tuples, as many as inner ones. */
+/* A chunk of the outer relation has a tuple for each bucket of a period. */
 static void prepare(const struct options *opt, struct memory *memory)
 {
-	const uint64_t share = sizeof(struct bucket) + BUCKET_TUPLES * sizeof(struct tuple);
+	const uint64_t share = sizeof(struct bucket) + sizeof(struct tuple);
 	uint64_t limit = opt->size < opt->backing ? opt->size : opt->backing;
 	uint64_t page = memory_page(memory);
 	uint64_t table, chunk;
 
-	if (limit < 4 * page)
-		die("--size and --backing: the least is %llu bytes", 4ULL * page);
-	join.nr = power_of_two_below(opt->size / share);
+	if (limit < 8 * page)
+		die("--size and --backing: the least is %llu bytes", 8ULL * page);
 	join.period = power_of_two_below(limit / share);
-	join.periods = join.nr / join.period;
-	join.chunk = nr_inner();
+	join.chunk = join.period;
 	chunk = join.chunk * sizeof(struct tuple);
+	join.nr = power_of_two_below((opt->size - chunk) / sizeof(struct bucket));
+	join.periods = join.nr / join.period;
 	table = join.nr * sizeof(struct bucket);
-	join.chunks = opt->size > table + chunk ? (opt->size - table) / chunk : 1;
+	join.chunks = (opt->size - table) / chunk;
 
 	join.buckets = memory_map(memory, 1, table, join.period * sizeof(struct bucket));
 	join.outer = memory_map(memory, 1, join.chunks * chunk, chunk);

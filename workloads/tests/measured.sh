@@ -131,13 +131,13 @@ test_btree() {
 		"$bin/btree" --layout x
 }
 
-# 1 MB has room for 8,192 buckets of 64 bytes and 16,384 outer
-# tuples of 16; 16 MB for 16 such periods of buckets, and the rest for 32 chunks of the outer relation.
+# 1 MB has room for 8,192 buckets of 64 bytes and as many outer tuples of 16; 16 MB for 16 such
+# periods of buckets, and the rest for 64 chunks of the outer relation.
 test_hashjoin() {
 	set -- --size 16M --backing 1M --lookups 50000 --warmup 5000
 	test_measured hashjoin lookups 1 3 "$@"
 	test_same_answers hashjoin "$@"
-	test_pages hashjoin $((16 * 512 + 32 * 256)) "$@"
+	test_pages hashjoin $((16 * 512 + 64 * 128)) "$@"
 	expect "hashjoin: the outer relation over again" 0 '^verified$' \
 		"$bin/hashjoin" --size 1M --lookups 50000
 }
