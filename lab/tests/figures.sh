@@ -242,9 +242,49 @@ refuses_fallbacks() {
 	fails "$figures/memory/table" "$work/pieces" 2>&1 | grep 'of 1G were not all replicated on nodes 0-1'
 }
 
+# 120/100 is a gain of 1.2; a call of 200 cycles over one of 100, and 16 sets of tables over one.
+scales() {
+	local nodes last
+	pieces
+	for nodes in 1 2 4 8 16; do
+		ran 'lookups  30' 120000 60000 25 75 >"$work/pieces/$nodes"
+		ran 'lookups  30' 100000 25000 10 0 >"$work/pieces/$nodes+M"
+	done
+	calls 'none 2048 2  1 200  1 400  1 600' 'replicate=0-1 2048 2  1 210  1 800  1 660' \
+		'replicate=0-3 2048 2  1 230  1 1600  1 780' 'replicate=0-7 2048 2  1 270  1 3200  1 1020' \
+		'replicate=0-15 2048 2  1 350  1 6400  1 1500' >"$work/pieces/calls"
+	{
+		shown 1G null 600 0 0
+		for last in 1 3 7 15; do
+			shown 1G "\"0-$last\"" 600 $((last * 2457600)) 0
+		done
+	} >"$work/pieces/memory"
+	prints scaling <<-END
+	# BTree with a thread on each node
+	nodes	walks %	remote walk reads %	walks % with Mitosis	remote walk reads % with Mitosis	gain
+	1	50.0	75.0	25.0	0.0	1.200
+	2	50.0	75.0	25.0	0.0	1.200
+	4	50.0	75.0	25.0	0.0	1.200
+	8	50.0	75.0	25.0	0.0	1.200
+	16	50.0	75.0	25.0	0.0	1.200
+
+
+	# What page tables on so many nodes cost, over one set of them
+	nodes	memory	mmap	mprotect	munmap
+	1	1.000	1.000	1.000	1.000
+	2	2.000	1.050	2.000	1.100
+	4	4.000	1.150	4.000	1.300
+	8	8.000	1.350	8.000	1.700
+	16	16.000	1.750	16.000	2.500
+	END
+	calls 'none 2048 2  1 200  1 400  1 600' >"$work/pieces/calls"
+	fails "$figures/scaling/table" "$work/pieces" 2>&1 | grep 'mmap was not measured with 2$'
+}
+
 check figures/pagerank dumps_two
 check figures/pagerank/one-dump dumps_one
 check figures/multisocket counts_throughput
+check figures/scaling scales
 check figures/vmops counts_calls
 check figures/vmops/policy misses_a_policy
 check figures/memory counts_tables
