@@ -222,6 +222,7 @@ inline ptl_unlock()
 	atomic { invariant_1(copies_equal); unlock(ptl) }
 }
 
+#ifdef MAPPER
 /* A thread that maps and unmaps the page, and reclaim that cleans it. */
 proctype mapper()
 {
@@ -275,7 +276,9 @@ proctype mapper()
 		ptl_unlock()
 	od
 }
+#endif
 
+#ifdef SHARER
 /* Fork, and copy-on-write that ends. */
 proctype sharer()
 {
@@ -310,7 +313,9 @@ proctype sharer()
 		ptl_unlock()
 	od
 }
+#endif
 
+#ifdef AGER
 #define young(t)	(has(ring, t) && (pte[t] & ACCESSED))
 #define young_somewhere	(young(0) || young(1) || young(2))
 
@@ -339,6 +344,7 @@ inline copy_fold(t)
 	entry_merge(old, bits);
 	old = 0
 }
+#endif
 
 /* CPU @n is led to table @to from now on, and may keep where it was led before. */
 inline lead(n, to)
@@ -400,6 +406,7 @@ inline shrink(t, other)
 	d_step { allocated = allocated & ~BIT(t); pte[t] = 0 }
 }
 
+#ifdef POLICY
 proctype policy()
 {
 	byte c, left, bits, old;
@@ -411,6 +418,7 @@ proctype policy()
 	:: has(ring, 2) -> shrink(2, 1)
 	od
 }
+#endif
 
 init
 {

@@ -248,9 +248,7 @@ again:	   gone = 0;
 		 detach();		/* mitosis_table_flushed() */
 		 unlock(own_lock);
 		 unlock(parent_lock);
-#ifndef NO_GRACE_PERIOD
 		 !irqs_off;		/* call_rcu() */
-#endif
 		 free(detached | BIT(PRIMARY))
 	      :: lock(parent_lock);	/* it fails: the table goes back */
 		 install();
