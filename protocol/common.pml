@@ -2,8 +2,8 @@
 /*
  * What the scenarios share.
  *
- * A planted mistake is a macro, as in -DFREE_BEFORE_FLUSH.  WITNESS is a state
- * that has to be reachable: the search then looks for it and must find it.
+ * A planted mistake is a macro, as in -DFREE_BEFORE_FLUSH.  protocol/scenarios.list
+ * says which assertion it has to violate.
  */
 #define NODES	3
 
@@ -15,10 +15,6 @@ bit breaks_invariant_5;
 #define invariant_1(c)	assert((c) || breaks_invariant_1)
 #define invariant_2(c)	assert((c) || breaks_invariant_2)
 #define invariant_5(c)	assert((c) || breaks_invariant_5)
-
-#ifdef WITNESS
-ltl never_reached { [] !(WITNESS) }
-#endif
 
 /* Sets of nodes, CPUs or tables. */
 #define BIT(n)		(1 << (n))

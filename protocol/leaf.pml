@@ -338,13 +338,14 @@ proctype ager()
 	od
 }
 
+#endif
+
 inline copy_fold(t)
 {
 	d_step { old = pte[0]; bits = entry_ad(pte[t], old) }
 	entry_merge(old, bits);
 	old = 0
 }
-#endif
 
 /* CPU @n is led to table @to from now on, and may keep where it was led before. */
 inline lead(n, to)
