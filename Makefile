@@ -9,7 +9,7 @@ export FLAVOUR MACHINE
 export APPEND PATCH
 run: export GUEST_COMMAND = $(value CMD)
 
-.PHONY: help deps source tree kernel bin run shell demo test test-long bench-off placements figures refresh patches clean
+.PHONY: help deps source tree kernel bin run shell demo test test-long protocol bench-off placements figures refresh patches clean
 
 help:
 	@lab/help
@@ -49,6 +49,9 @@ test: tree bin
 
 test-long: tree bin
 	@lab/check lab/tests.list lab/tests-long.list
+
+protocol: deps
+	@protocol/check
 
 bench-off: tree bin
 	@lab/bench-off
