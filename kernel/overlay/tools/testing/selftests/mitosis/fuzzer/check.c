@@ -63,12 +63,12 @@ static bool same_rights(const struct page *a, const struct page *b)
 	return (a->kind == HOLE) == (b->kind == HOLE) && a->prot == b->prot;
 }
 
-/* A fault that ends in a signal is slow: try the pages at which rights change, and a few others. */
+/* A fault that ends in a signal is slow: try the pages at which rights change, and a few of the others. */
 static bool is_tried(const struct job *job, int area, unsigned int i)
 {
 	const struct page *page = page_of(job->world, job->step->process, area, i);
 
-	return i == job->world->first[area] || i + 1 == job->world->end[area] || i % 32 == job->stamp % 32 ||
+	return i == job->world->first[area] || i + 1 == job->world->end[area] || (page->kind != HOLE && i % 32 == job->stamp % 32) ||
 	       !same_rights(page, page - 1) || !same_rights(page, page + 1);
 }
 
@@ -264,43 +264,67 @@ static void check_tables_of(pid_t pid, int process)
 		      verdict.nonlocal, verdict.bad);
 }
 
+static void verify_process(const struct job *job, int process)
+{
+	const struct space *space = &job->world->spaces[process];
+
+	if (!space->alive)
+		return;
+	check_tables_of(space->pid, process);
+	check_bind(space, process);
+}
+
+static void verify_own(const struct job *job, void *unused)
+{
+	(void)unused;
+	if (job->alone)
+		check_tables_of(SELF, 0);
+	else
+		verify_process(job, job->step->process);
+}
+
 static void verify_all(const struct job *job, void *unused)
 {
 	(void)unused;
-	if (job->alone) {
-		check_tables_of(SELF, 0);
-		return;
-	}
-	for (int i = 0; i < MAX_PROCESSES; i++) {
-		const struct space *space = &job->world->spaces[i];
-
-		if (!space->alive)
-			continue;
-		check_tables_of(space->pid, i);
-		check_bind(space, i);
-	}
+	for (int process = 0; process < MAX_PROCESSES; process++)
+		verify_process(job, process);
 }
 
 /* The CPU that asks is one whose root is looked at. */
 void check_kernel(struct job *job)
 {
 	if (!without_mitosis)
-		on_node(job, job->step->node, verify_all, NULL);
+		on_node(job, job->step->node, job->alone ? verify_own : verify_all, NULL);
+}
+
+void check_kernel_from_all_nodes(struct job *job)
+{
+	for (int node = 0; node < nr_crew && !without_mitosis; node++)
+		on_node(job, node, verify_own, NULL);
 }
 
 /* Files */
 
-/* Pages that nobody maps and that do not count as dirty are dropped, whatever was written to them. */
-static void reclaim_file(int fd)
+static unsigned int written_pages(const struct object *object)
 {
-	volatile char *p = check_ok((char *)mmap(NULL, MAX_PAGES * PAGE, PROT_READ, MAP_SHARED, fd, 0));
+	unsigned int pages = MAX_PAGES;
 
-	for (unsigned int i = 0; i < MAX_PAGES; i++)
+	while (pages && !object->values[pages - 1])
+		pages--;
+	return pages;
+}
+
+/* Pages that nobody maps and that do not count as dirty are dropped, whatever was written to them. */
+static void reclaim_file(int fd, unsigned int pages)
+{
+	volatile char *p = check_ok((char *)mmap(NULL, pages * PAGE, PROT_READ, MAP_SHARED, fd, 0));
+
+	for (unsigned int i = 0; i < pages; i++)
 		(void)p[i * PAGE];
 	if (full_nodes()->nr > 1)
 		drain_lists();
-	check_ok(madvise((void *)p, MAX_PAGES * PAGE, MADV_PAGEOUT));
-	unmap((void *)p, MAX_PAGES * PAGE);
+	check_ok(madvise((void *)p, pages * PAGE, MADV_PAGEOUT));
+	unmap((void *)p, pages * PAGE);
 }
 
 static void check_file_page(const struct object *object, int file, unsigned int page)
@@ -319,8 +343,12 @@ static void check_file_page(const struct object *object, int file, unsigned int 
 void check_files(struct world *world)
 {
 	for (int i = 0; i < FIRST_SHARED; i++) {
-		reclaim_file(world->objects[i].fd);
-		for (unsigned int page = 0; page < MAX_PAGES; page++)
+		unsigned int pages = written_pages(&world->objects[i]);
+
+		if (!pages)
+			continue;
+		reclaim_file(world->objects[i].fd, pages);
+		for (unsigned int page = 0; page < pages; page++)
 			check_file_page(&world->objects[i], i, page);
 	}
 }

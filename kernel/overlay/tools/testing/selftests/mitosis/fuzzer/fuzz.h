@@ -215,6 +215,7 @@ void check_everything(struct job *job);
 void check_soft(struct job *job);
 void check_age(struct job *job);
 void check_kernel(struct job *job);
+void check_kernel_from_all_nodes(struct job *job);
 void check_files(struct world *world);
 void note_bind(struct world *world, int process);
 bool soft_dirty_works(void);

@@ -404,6 +404,7 @@ int main(int argc, char **argv)
 	bool is_replay = false, good;
 	int option;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	while ((option = getopt_long(argc, argv, "s:n:r:t:N:Rfpo:Sk:w:mP:lh", names, NULL)) != -1)
 		parse_option(option, &is_replay);
 	if (is_replay != (optind < argc))

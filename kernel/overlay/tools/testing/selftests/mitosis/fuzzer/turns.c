@@ -175,18 +175,13 @@ static void check_end(unsigned int i)
 	struct job job = { .world = &run->world, .step = &step, .stamp = i };
 
 	check_soft(&job);
-	for (int node = 0; node < nr_crew; node++) {
-		struct step there = { .process = me, .node = node };
-
-		job.step = &there;
-		check_kernel(&job);
-	}
-	job.step = &step;
+	check_kernel_from_all_nodes(&job);
 	check_everything(&job);
 	on_node(&job, 0, page_out, NULL);
 	on_node(&job, 1, page_out, NULL);
 	check_everything(&job);
-	check_kernel(&job);
+	if (me == 0)
+		check_kernel(&job);
 }
 
 static void end(void)
