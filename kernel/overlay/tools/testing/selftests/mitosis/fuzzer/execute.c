@@ -510,6 +510,6 @@ void execute(struct job *job)
 		on_node(job, job->step->node, run_step, &error);
 	}
 	if (error && !is_tolerated(job->step->op, error))
-		found(FOUND_CALL, "the call failed: %s", strerror(error));
+		found(FOUND_CALL, "%s failed: %s", operations[job->step->op].name, strerror(error));
 	model_apply(job->world, job->step, job->stamp, !error);
 }

@@ -73,6 +73,8 @@ static void change_policy(struct random *random)
 	};
 	struct job job = { .world = &run->world, .step = &step, .alone = true };
 
+	if (step.policy == POLICY_BIND)
+		step.nodes = 1U << random_below(random, nr_crew);
 	execute(&job);
 	usleep(random_below(random, 20000));
 	if (random_below(random, 8))

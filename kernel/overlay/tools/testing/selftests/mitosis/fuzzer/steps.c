@@ -224,6 +224,8 @@ static bool parse_policy(char **rest, struct step *step)
 	for (size_t i = 0; name && i < ARRAY_SIZE(names); i++)
 		if (!strcmp(name, names[i])) {
 			step->policy = i;
+			if (i == POLICY_BIND)
+				return parse_nodes_of(rest, step) && !(step->nodes & (step->nodes - 1));
 			return i < POLICY_BIND || parse_nodes_of(rest, step);
 		}
 	return false;
