@@ -256,6 +256,8 @@ static void check_tables_of(pid_t pid, int process)
 	if (verdict.nonlocal && fallbacks(pid))
 		wait_until(!(verdict = verify(pid)).nonlocal, 12);
 	verdict.bad[strcspn(verdict.bad, "\n")] = '\0';
+	if (!*verdict.bad)
+		strcpy(verdict.bad, "the root of a CPU");
 	if (verdict.mismatches)
 		found(FOUND_CHECKER, "process %d: %ld mismatches, the first is: %.200s", process,
 		      verdict.mismatches, verdict.bad);

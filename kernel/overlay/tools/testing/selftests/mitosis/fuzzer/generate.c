@@ -45,6 +45,8 @@ enum { ANY = NR_OPS, END };
 #define BY_CHILD	0x80
 #define WHOLE		0x100	/* the whole area */
 #define IN_HUGE		0x200	/* the area of huge pages */
+#define NO_COPIES	0x400	/* a policy: none */
+#define COPIES		0x800	/* a policy: on all nodes */
 
 static const uint16_t recipes[][12] = {
 	/* Dirty in one copy only, of pages that are clean elsewhere, must not get lost. */
@@ -67,6 +69,8 @@ static const uint16_t recipes[][12] = {
 	  OP_WRITE | BY_CHILD, OP_CHECK, OP_EXIT | BY_CHILD, END },
 	{ OP_MAP | IN_HUGE | WHOLE, OP_HUGEPAGE, OP_WRITE, OP_FREE, OP_WRITE, ANY, OP_PAGEOUT, OP_PAGEOUT,
 	  OP_READ, END },
+	{ OP_POLICY | NO_COPIES, OP_MAP | IN_HUGE | WHOLE, OP_HUGEPAGE, OP_WRITE, OP_FREE, OP_POLICY | COPIES,
+	  OP_WRITE, OP_PROTECT, OP_PAGEOUT, OP_PAGEOUT, OP_READ, END },
 	{ OP_MAP | IN_HUGE | WHOLE, OP_HUGEPAGE, OP_WRITE, OP_AGE, OP_DONTNEED, END },
 	{ OP_MAP | IN_HUGE | WHOLE, OP_WRITE, OP_COLLAPSE, OP_READ, ANY, OP_CHECK, END },
 	/* Tables that go and come. */
@@ -198,9 +202,14 @@ static void keep_range(struct generator *generator, struct step *step)
 
 /* The rest of a step */
 
+static uint32_t all_nodes(const struct generator *generator)
+{
+	return generator->world.nr_nodes < 32 ? (1U << generator->world.nr_nodes) - 1 : ~0U;
+}
+
 static uint32_t random_nodes(struct generator *generator)
 {
-	uint32_t every = generator->world.nr_nodes < 32 ? (1U << generator->world.nr_nodes) - 1 : ~0U;
+	uint32_t every = all_nodes(generator);
 	uint32_t nodes = below(generator, UINT32_MAX) & every;
 
 	return nodes && !chance(generator, 40) ? nodes : every;
@@ -371,6 +380,11 @@ static struct step recipe_step(struct generator *generator, uint16_t what)
 		keep_range(generator, &step);
 	}
 	choose_rest(generator, &step);
+	if (what & (NO_COPIES | COPIES)) {
+		step.other = step.process;
+		step.policy = what & COPIES ? POLICY_REPLICATE : POLICY_NONE;
+		step.nodes = all_nodes(generator);
+	}
 	if (what & IN_HUGE && chance(generator, 80)) {
 		step.kind = PRIVATE;
 		step.object = FIRST_SHARED;
@@ -470,7 +484,7 @@ unsigned int generate_all(struct step *steps, unsigned int number, uint64_t seed
 	if (chance(&generator, 80))
 		steps[nr++] = (struct step){
 			.op = OP_POLICY, .policy = POLICY_REPLICATE,
-			.nodes = nr_nodes < 32 ? (1U << nr_nodes) - 1 : ~0U,
+			.nodes = all_nodes(&generator),
 		};
 	while (nr < number)
 		steps[nr++] = generate(&generator);
