@@ -142,7 +142,7 @@ static void check_soft_area(struct job *job, int fd, int area, bool moved)
 
 		if (page->soft == SOFT_UNKNOWN || (page->soft == SOFT_CLEAN && moved))
 			continue;
-		if (dirty == (page->soft == SOFT_CLEAN))
+		if (page->soft == (dirty ? SOFT_CLEAN : SOFT_DIRTY))
 			found(FOUND_SOFT_DIRTY, "process %d: page %s %u is %ssoft-dirty, expected the opposite",
 			      job->step->process, areas[area].name, i, dirty ? "" : "not ");
 	}

@@ -166,7 +166,7 @@ static void write_steps(const struct sequence *sequence)
 	if (!file)
 		die("cannot write %s: %s", options.output, strerror(errno));
 	if (options.output)
-		fputs("# SPDX-License" "-Identifier: GPL-2.0\n", file);
+		fprintf(file, "# %s-License-Identifier: GPL-2.0\n", "SPDX");
 	print_steps(file, sequence);
 	if (file != stdout)
 		fclose(file);
@@ -407,8 +407,10 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	while ((option = getopt_long(argc, argv, "s:n:r:t:N:Rfpo:Sk:w:mP:lh", names, NULL)) != -1)
 		parse_option(option, &is_replay);
-	if (is_replay != (optind < argc))
-		die(is_replay ? "--replay needs a FILE" : "'%s': files are for --replay", argv[optind]);
+	if (is_replay && optind == argc)
+		die("--replay needs a FILE");
+	if (!is_replay && optind < argc)
+		die("'%s': files are for --replay", argv[optind]);
 	if (options.race && !options.seconds)
 		options.seconds = 10;
 	if (!options.print && cannot_run())
