@@ -224,7 +224,10 @@ static long tables_beside(pid_t pid, int node)
 	return beside;
 }
 
-/* From now on new tables come from one node; those that are elsewhere become no more. */
+/*
+ * From now on new tables come from one node; those that are elsewhere become no more. Not so where
+ * a huge page has a table that waits for its split: it is older than the policy.
+ */
 void note_bind(struct world *world, int process)
 {
 	struct space *space = &world->spaces[process];
@@ -233,14 +236,10 @@ void note_bind(struct world *world, int process)
 		space->bind_elsewhere = tables_beside(space->pid, space->bind_node);
 }
 
-/* A huge page brings a table for its split, which may be older than the policy. */
 static void check_bind(const struct space *space, int process)
 {
 	long beside;
 
-	for (int area = 0; area < NR_AREAS; area++)
-		if (space->huge[area])
-			return;
 	if (space->bind_node < 0)
 		return;
 	beside = tables_beside(space->pid, space->bind_node);

@@ -388,6 +388,14 @@ static void policy_text(char *text, size_t size, const struct step *step)
 		}
 }
 
+static bool has_huge(const struct space *space)
+{
+	for (int area = 0; area < NR_AREAS; area++)
+		if (space->huge[area])
+			return true;
+	return false;
+}
+
 static int do_policy(const struct job *job)
 {
 	const struct step *step = job->step;
@@ -399,7 +407,9 @@ static int do_policy(const struct job *job)
 	error = set_policy(job->alone ? SELF : space->pid, text);
 	if (error || job->alone)
 		return error;
-	space->bind_node = step->policy == POLICY_BIND ? node_id(__builtin_ctz(step->nodes)) : -1;
+	space->bind_node = -1;
+	if (step->policy == POLICY_BIND && !has_huge(space))
+		space->bind_node = node_id(__builtin_ctz(step->nodes));
 	note_bind(job->world, step->other);
 	return 0;
 }

@@ -47,6 +47,7 @@ enum { ANY = NR_OPS, END };
 #define IN_HUGE		0x200	/* the area of huge pages */
 #define NO_COPIES	0x400	/* a policy: none */
 #define COPIES		0x800	/* a policy: on all nodes */
+#define BOUND		0x1000	/* a policy: on one */
 
 static const uint16_t recipes[][12] = {
 	/* Dirty in one copy only, of pages that are clean elsewhere, must not get lost. */
@@ -75,6 +76,7 @@ static const uint16_t recipes[][12] = {
 	{ OP_MAP | IN_HUGE | WHOLE, OP_WRITE, OP_COLLAPSE, OP_READ, ANY, OP_CHECK, END },
 	/* Tables that go and come. */
 	{ OP_MAP | WHOLE, OP_WRITE, OP_UNMAP, OP_MAP, OP_WRITE, OP_READ, END },
+	{ OP_POLICY | BOUND, OP_MAP | WHOLE, OP_WRITE, OP_VERIFY, END },
 	/* What is asked of Accessed and soft-dirty. */
 	{ OP_WRITE, OP_AGE, OP_AGE, OP_READ, OP_AGE, END },
 	{ OP_WRITE, OP_CLEAR, OP_READ, OP_SOFT, OP_WRITE, OP_SOFT, OP_FORK, OP_SOFT | BY_CHILD,
@@ -362,6 +364,15 @@ static void begin_recipe(struct generator *generator)
 	generator->place = 0;
 }
 
+static void choose_given_policy(struct generator *generator, uint16_t what, struct step *step)
+{
+	if (!(what & (NO_COPIES | COPIES | BOUND)))
+		return;
+	step->other = step->process;
+	step->policy = what & BOUND ? POLICY_BIND : what & COPIES ? POLICY_REPLICATE : POLICY_NONE;
+	step->nodes = what & BOUND ? 1U << below(generator, generator->world.nr_nodes) : all_nodes(generator);
+}
+
 /* The process that the last fork made is in the step that is kept. */
 static struct step recipe_step(struct generator *generator, uint16_t what)
 {
@@ -380,11 +391,7 @@ static struct step recipe_step(struct generator *generator, uint16_t what)
 		keep_range(generator, &step);
 	}
 	choose_rest(generator, &step);
-	if (what & (NO_COPIES | COPIES)) {
-		step.other = step.process;
-		step.policy = what & COPIES ? POLICY_REPLICATE : POLICY_NONE;
-		step.nodes = all_nodes(generator);
-	}
+	choose_given_policy(generator, what, &step);
 	if (what & IN_HUGE && chance(generator, 80)) {
 		step.kind = PRIVATE;
 		step.object = FIRST_SHARED;
