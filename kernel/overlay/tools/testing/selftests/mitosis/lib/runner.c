@@ -1,33 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Run the tests of a program, each in a process of its own, and print KTAP. */
-#include <fcntl.h>
 #include <glob.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <sys/mount.h>
-#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "../mitosis_test.h"
+#include "runner.h"
 
 #define EXIT_SKIP		4
 #define SECONDS_TO_DIE	20
 #define DEFAULT_TIMEOUT		60
-#define MAX_UNDO		64
-
-struct undo {
-	enum undo_kind kind;
-	char path[256], text[256];
-};
 
 /* Shared between the runner and the processes of a test. */
 static struct shared {
 	char reason[256];
-	int nr_undo;
-	struct undo undo[MAX_UNDO];
 } *shared;
 
 static struct test *tests, **last_test = &tests;
@@ -49,14 +38,6 @@ void setting_register(struct setting *setting)
 {
 	setting->next = settings;
 	settings = setting;
-}
-
-double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return time.tv_sec + time.tv_nsec / 1e9;
 }
 
 /* Print one line at once, so that lines of several processes do not mix. */
@@ -102,130 +83,6 @@ void test_skip(const char *format, ...)
 	vsnprintf(shared->reason, sizeof(shared->reason), format, args);
 	va_end(args);
 	_exit(EXIT_SKIP);
-}
-
-/* Undo */
-
-void undo_later(enum undo_kind kind, const char *path, const char *text)
-{
-	struct undo *undo;
-
-	check(shared->nr_undo < MAX_UNDO);
-	undo = &shared->undo[shared->nr_undo];
-	undo->kind = kind;
-	snprintf(undo->path, sizeof(undo->path), "%s", path);
-	snprintf(undo->text, sizeof(undo->text), "%s", text ? text : "");
-	shared->nr_undo++;
-}
-
-/* Some knobs refuse what they already are. */
-static int write_back(const char *path, const char *text)
-{
-	char now_there[256];
-
-	if (read_file(path, now_there, sizeof(now_there)) >= 0 && !strcmp(now_there, text))
-		return 0;
-	return write_file(path, text);
-}
-
-static int undo_one(const struct undo *undo)
-{
-	switch (undo->kind) {
-	case UNDO_WRITE:
-		return write_back(undo->path, undo->text);
-	case UNDO_SWAPOFF:
-		return swapoff(undo->path) && errno != EINVAL ? errno : 0;
-	case UNDO_UMOUNT:
-		return umount2(undo->path, MNT_DETACH) && errno != EINVAL ? errno : 0;
-	case UNDO_RMDIR:
-		return rmdir(undo->path) && errno != ENOENT ? errno : 0;
-	}
-	return EINVAL;
-}
-
-/* Processes that were killed a moment ago may still be there: try for a while. */
-static void undo_all(void)
-{
-	while (shared->nr_undo) {
-		struct undo *undo = &shared->undo[--shared->nr_undo];
-
-		if (!wait_until(!undo_one(undo), 5))
-			note("cannot undo %s: %s", undo->path, strerror(errno));
-	}
-}
-
-void set_knob(const char *path, const char *text)
-{
-	char old[256];
-	int error;
-
-	if (read_file(path, old, sizeof(old)) < 0)
-		skip("no %s", path);
-	/* A choice is shown as "always [madvise] never". */
-	if (strchr(old, '[')) {
-		memmove(old, strchr(old, '[') + 1, strlen(strchr(old, '[')));
-		old[strcspn(old, "]")] = '\0';
-	}
-	error = write_file(path, text);
-	if (error)
-		skip("cannot write %s to %s: %s", text, path, strerror(error));
-	undo_later(UNDO_WRITE, path, old);
-}
-
-/* The kernel's log */
-
-static int open_log(void)
-{
-	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd >= 0)
-		lseek(fd, 0, SEEK_END);
-	return fd;
-}
-
-static bool is_complaint(const char *line)
-{
-	static const char * const words[] = {
-		"mitosis: check:", "WARNING:", "BUG:", "BUG at", ";BUG ", "KASAN", "Oops", "Bad page",
-		"Bad rss-counter", "general protection fault", "possible recursive locking",
-		"circular locking", "inconsistent lock state", "sleeping function called",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-		if (strstr(line, words[i]))
-			return true;
-	return false;
-}
-
-/* Show what the kernel complained about during a test; return whether it did. */
-static bool log_complains(int fd)
-{
-	bool complains = false;
-	char record[8192];
-	ssize_t length;
-
-	while ((length = read(fd, record, sizeof(record) - 1)) > 0 || (length < 0 && errno == EPIPE)) {
-		char *text;
-
-		if (length < 0)
-			continue;
-		record[length] = '\0';
-		text = strchr(record, ';');
-		if (!text || !is_complaint(text))
-			continue;
-		text[strcspn(text, "\n")] = '\0';
-		note("kernel: %s", text + 1);
-		complains = true;
-	}
-	return complains;
-}
-
-static void mark_log(const char *program, const char *test)
-{
-	char line[256];
-
-	snprintf(line, sizeof(line), "<6>selftest: mitosis/%s %s\n", program, test);
-	write_file("/dev/kmsg", line);
 }
 
 /* One test */

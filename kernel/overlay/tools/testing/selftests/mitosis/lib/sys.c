@@ -4,8 +4,17 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
+#include <time.h>
 
 #include "../mitosis_test.h"
+
+double now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec + time.tv_nsec / 1e9;
+}
 
 bool exists(const char *path)
 {
