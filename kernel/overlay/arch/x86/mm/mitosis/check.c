@@ -493,13 +493,6 @@ static bool cpu_is_behind(int cpu, struct mm_struct *mm, u64 gen)
 	       READ_ONCE(state->loaded_mm) == mm;
 }
 
-/* For a machine model beside the emulator (model/mark.h): a NOP to any CPU. */
-static void mark_page_freed(struct page *page)
-{
-	asm volatile(".byte 0x0f, 0x1f, 0x84, 0x00; .long 0x6d740004"
-		     :: "a" (PFN_PHYS(page_to_pfn(page))) : "memory");
-}
-
 /*
  * The page allocator gets a page.  If it is a copy out of an mmu_gather, every
  * CPU that has the address space loaded has flushed since, lazy ones too,
@@ -521,7 +514,7 @@ void mitosis_check_page_freed(struct page *page)
 			finding(NULL, "freed before the flush", 0, ptdesc_nid(copy),
 				0, cpu, 0, 0);
 	}
-	mark_page_freed(page);
+	mark_freed(page);
 	copy_clear(copy);
 }
 

@@ -182,9 +182,11 @@ static void copy_reset(struct ptdesc *copy)
 
 static void copy_free(struct ptdesc *copy)
 {
-	int order = copy_order(copy);
+	int order = copy_order(copy), i;
 
 	copy_reset(copy);
+	for (i = 0; i < 1 << order; i++)
+		mark_freed(ptdesc_page(copy) + i);
 	__free_pages(ptdesc_page(copy), order);
 }
 

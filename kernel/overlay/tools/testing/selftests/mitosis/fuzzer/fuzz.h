@@ -242,7 +242,7 @@ struct shared_run {
 
 extern struct shared_run *run;
 
-_Noreturn void take_turns(void);
+__attribute__((noreturn)) void take_turns(void);
 void beat(void);
 
 struct race {
@@ -250,7 +250,7 @@ struct race {
 	double seconds;
 };
 
-_Noreturn void race(const struct race *race);
+__attribute__((noreturn)) void race(const struct race *race);
 
 /* Run it in a process of its own. */
 struct finding run_sequence(const struct sequence *sequence);
