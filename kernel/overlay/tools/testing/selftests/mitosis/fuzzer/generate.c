@@ -48,6 +48,7 @@ enum { ANY = NR_OPS, END };
 #define NO_COPIES	0x400	/* a policy: none */
 #define COPIES		0x800	/* a policy: on all nodes */
 #define BOUND		0x1000	/* a policy: on one */
+#define PART		0x2000	/* a part of the pages, made read-only: huge pages are split */
 
 static const uint16_t recipes[][12] = {
 	/* Dirty in one copy only, of pages that are clean elsewhere, must not get lost. */
@@ -70,8 +71,9 @@ static const uint16_t recipes[][12] = {
 	  OP_WRITE | BY_CHILD, OP_CHECK, OP_EXIT | BY_CHILD, END },
 	{ OP_MAP | IN_HUGE | WHOLE, OP_HUGEPAGE, OP_WRITE, OP_FREE, OP_WRITE, ANY, OP_PAGEOUT, OP_PAGEOUT,
 	  OP_READ, END },
-	{ OP_POLICY | NO_COPIES, OP_MAP | IN_HUGE | WHOLE, OP_HUGEPAGE, OP_WRITE, OP_FREE, OP_POLICY | COPIES,
-	  OP_WRITE, OP_PROTECT, OP_PAGEOUT, OP_PAGEOUT, OP_READ, END },
+	{ OP_POLICY | NO_COPIES, OP_MAP | IN_HUGE | WHOLE, OP_HUGEPAGE | IN_HUGE | WHOLE,
+	  OP_WRITE | IN_HUGE | WHOLE, OP_FREE | IN_HUGE | WHOLE, OP_POLICY | COPIES,
+	  OP_WRITE | IN_HUGE | WHOLE, OP_PROTECT | PART, OP_PAGEOUT, OP_PAGEOUT, OP_READ, END },
 	{ OP_MAP | IN_HUGE | WHOLE, OP_HUGEPAGE, OP_WRITE, OP_AGE, OP_DONTNEED, END },
 	{ OP_MAP | IN_HUGE | WHOLE, OP_WRITE, OP_COLLAPSE, OP_READ, ANY, OP_CHECK, END },
 	/* Tables that go and come. */
@@ -392,6 +394,10 @@ static struct step recipe_step(struct generator *generator, uint16_t what)
 	}
 	choose_rest(generator, &step);
 	choose_given_policy(generator, what, &step);
+	if (what & PART) {
+		step.pages = 1 + step.pages / 4;
+		step.prot = PROT_READ;
+	}
 	if (what & IN_HUGE && chance(generator, 80)) {
 		step.kind = PRIVATE;
 		step.object = FIRST_SHARED;
