@@ -126,6 +126,9 @@ struct expected {
 };
 
 void model_init(struct world *world, int nr_nodes);
+/* What each page of the operation's range has to be. */
+typedef bool (*fits_fn)(const struct page *page);
+fits_fn model_fits(int op);
 /* Does the step make sense now? If not, it is left out. */
 bool model_applies(const struct world *world, const struct step *step);
 /* What the step does; when the call failed in a legal way, that. @stamp tells its writes apart. */

@@ -89,71 +89,6 @@ static const uint16_t recipes[][12] = {
 
 /* Which pages */
 
-static bool fits_any(const struct page *page)
-{
-	(void)page;
-	return true;
-}
-
-static bool fits_mapped(const struct page *page)
-{
-	return page->kind != HOLE;
-}
-
-static bool fits_private(const struct page *page)
-{
-	return page->kind == PRIVATE;
-}
-
-static bool fits_readable(const struct page *page)
-{
-	return page->kind != HOLE && page->prot & PROT_READ;
-}
-
-static bool fits_writable(const struct page *page)
-{
-	return page->kind != HOLE && page->prot & PROT_WRITE;
-}
-
-static bool fits_writable_shared(const struct page *page)
-{
-	return page->kind == SHARED && page->prot & PROT_WRITE;
-}
-
-static bool fits_writable_private(const struct page *page)
-{
-	return page->kind == PRIVATE && page->prot & PROT_WRITE;
-}
-
-static bool (*fitting(int op))(const struct page *page)
-{
-	switch (op) {
-	case OP_MAP:
-	case OP_UNMAP:
-		return fits_any;
-	case OP_WRITE:
-	case OP_SAME:
-	case OP_POPULATE_WRITE:
-		return fits_writable;
-	case OP_SPAWN:
-	case OP_TRACK:
-		return fits_writable_private;
-	case OP_FREE:
-	case OP_LEAVE:
-	case OP_GROW:
-		return fits_private;
-	case OP_REMOVE:
-		return fits_writable_shared;
-	case OP_READ:
-	case OP_AGE:
-	case OP_PEEK:
-	case OP_POPULATE_READ:
-		return fits_readable;
-	default:
-		return fits_mapped;
-	}
-}
-
 /* Most ranges are short, some are as long as can be; those of huge pages like to be whole. */
 static unsigned int random_length(struct generator *generator, const struct step *step)
 {
@@ -166,7 +101,7 @@ static unsigned int random_length(struct generator *generator, const struct step
 
 static bool choose_range(struct generator *generator, struct step *step)
 {
-	bool (*fits)(const struct page *page) = fitting(step->op);
+	fits_fn fits = model_fits(step->op);
 	int process = step->op == OP_PEEK ? step->other : step->process;
 	const struct page *pages;
 	unsigned int first, end, length;

@@ -402,6 +402,7 @@ int main(int argc, char **argv)
 		{ "list", no_argument, NULL, 'l' }, { "help", no_argument, NULL, 'h' }, { 0 },
 	};
 	bool is_replay = false, good;
+	const char *reason;
 	int option;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -413,8 +414,9 @@ int main(int argc, char **argv)
 		die("'%s': files are for --replay", argv[optind]);
 	if (options.race && !options.seconds)
 		options.seconds = 10;
-	if (!options.print && cannot_run())
-		die("%s", cannot_run());
+	reason = options.print ? NULL : cannot_run();
+	if (reason)
+		die("%s", reason);
 	if (!options.nodes)
 		options.nodes = full_nodes()->nr ?: 1;
 	undo_at_exit();

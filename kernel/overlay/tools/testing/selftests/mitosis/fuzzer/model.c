@@ -43,6 +43,12 @@ void model_init(struct world *world, int nr_nodes)
 
 /* What a step needs */
 
+static bool is_any(const struct page *page)
+{
+	(void)page;
+	return true;
+}
+
 static bool is_mapped(const struct page *page)
 {
 	return page->kind != HOLE;
@@ -78,8 +84,36 @@ static bool is_writable_private(const struct page *page)
 	return page->kind == PRIVATE && page->prot & PROT_WRITE;
 }
 
-static bool all(const struct world *world, int process, const struct step *step,
-		bool (*fits)(const struct page *page))
+fits_fn model_fits(int op)
+{
+	switch (op) {
+	case OP_MAP:
+	case OP_UNMAP:
+		return is_any;
+	case OP_WRITE:
+	case OP_SAME:
+	case OP_POPULATE_WRITE:
+		return is_writable;
+	case OP_SPAWN:
+	case OP_TRACK:
+		return is_writable_private;
+	case OP_FREE:
+	case OP_LEAVE:
+	case OP_GROW:
+		return is_private;
+	case OP_REMOVE:
+		return is_writable_shared;
+	case OP_READ:
+	case OP_AGE:
+	case OP_PEEK:
+	case OP_POPULATE_READ:
+		return is_readable;
+	default:
+		return is_mapped;
+	}
+}
+
+static bool all(const struct world *world, int process, const struct step *step, fits_fn fits)
 {
 	const struct page *pages = world->spaces[process].pages[step->area];
 
@@ -87,6 +121,11 @@ static bool all(const struct world *world, int process, const struct step *step,
 		if (!fits(&pages[i]))
 			return false;
 	return true;
+}
+
+static bool is_fit(const struct world *world, const struct step *step)
+{
+	return all(world, step->op == OP_PEEK ? step->other : step->process, step, model_fits(step->op));
 }
 
 /* As one mapping, so far as the model can tell. */
@@ -118,7 +157,7 @@ static bool can_grow(const struct world *world, const struct step *step)
 {
 	struct step added = *step;
 
-	if (step->to_page <= step->pages || !is_uniform(world, step) || !all(world, step->process, step, is_private))
+	if (step->to_page <= step->pages || !is_uniform(world, step) || !is_fit(world, step))
 		return false;
 	added.page += step->pages;
 	added.pages = step->to_page - step->pages;
@@ -151,8 +190,7 @@ static bool can_map(const struct world *world, const struct step *step)
 
 static bool can_reach(const struct world *world, const struct step *step)
 {
-	return step->other != step->process && world->spaces[step->other].alive &&
-	       all(world, step->other, step, is_readable);
+	return step->other != step->process && world->spaces[step->other].alive && is_fit(world, step);
 }
 
 bool model_applies(const struct world *world, const struct step *step)
@@ -165,26 +203,11 @@ bool model_applies(const struct world *world, const struct step *step)
 	case OP_MOVE:
 		return can_move(world, step);
 	case OP_LEAVE:
-		return can_move(world, step) && all(world, step->process, step, is_private);
+		return can_move(world, step) && is_fit(world, step);
 	case OP_GROW:
 		return can_grow(world, step);
 	case OP_SHRINK:
 		return step->to_page < step->pages && is_uniform(world, step);
-	case OP_FREE:
-		return all(world, step->process, step, is_private);
-	case OP_WRITE:
-	case OP_SAME:
-	case OP_POPULATE_WRITE:
-		return all(world, step->process, step, is_writable);
-	case OP_SPAWN:
-	case OP_TRACK:
-		return all(world, step->process, step, is_writable_private);
-	case OP_REMOVE:
-		return all(world, step->process, step, is_writable_shared);
-	case OP_READ:
-	case OP_AGE:
-	case OP_POPULATE_READ:
-		return all(world, step->process, step, is_readable);
 	case OP_PEEK:
 		return can_reach(world, step);
 	case OP_FORK:
@@ -203,7 +226,7 @@ bool model_applies(const struct world *world, const struct step *step)
 	case OP_PAUSE:
 		return true;
 	default:
-		return all(world, step->process, step, is_mapped);
+		return is_fit(world, step);
 	}
 }
 
@@ -216,13 +239,22 @@ uint64_t model_value(const struct step *step, unsigned int page, unsigned int st
 	return step->op == OP_SAME ? value : value | (step->area + 1) << 16 | page;
 }
 
-typedef void (*change_fn)(struct world *world, const struct step *step, struct page *page, unsigned int i,
-			  unsigned int stamp);
+/* Where a page is changed. */
+struct place {
+	struct world *world;
+	const struct step *step;
+	unsigned int page, stamp;
+};
+
+typedef void (*change_fn)(const struct place *place, struct page *page);
 
 static void change(struct world *world, const struct step *step, unsigned int stamp, change_fn change)
 {
-	for (unsigned int i = step->page; i < step->page + step->pages; i++)
-		change(world, step, page_of(world, step->process, step->area, i), i, stamp);
+	for (unsigned int i = step->page; i < step->page + step->pages; i++) {
+		struct place place = { world, step, i, stamp };
+
+		change(&place, page_of(world, step->process, step->area, i));
+	}
 }
 
 static void blur(struct page *page)
@@ -238,26 +270,21 @@ static void blur_area(struct world *world, int process, int area)
 		blur(page_of(world, process, area, i));
 }
 
-static void map_page(struct world *world, const struct step *step, struct page *page, unsigned int i,
-		     unsigned int stamp)
+static void map_page(const struct place *place, struct page *page)
 {
-	(void)world;
-	(void)stamp;
+	const struct step *step = place->step;
+
 	*page = (struct page){ .kind = step->kind, .prot = step->prot, .object = step->object };
-	page->offset = step->object < FIRST_SHARED ? i : i - step->page;
+	page->offset = step->object < FIRST_SHARED ? place->page : place->page - step->page;
 	if (step->kind == COPY && step->populate && step->prot & PROT_WRITE) {
 		page->own = true;
-		page->value = world->objects[step->object].values[page->offset];
+		page->value = place->world->objects[step->object].values[page->offset];
 	}
 }
 
-static void unmap_page(struct world *world, const struct step *step, struct page *page, unsigned int i,
-		       unsigned int stamp)
+static void unmap_page(const struct place *place, struct page *page)
 {
-	(void)world;
-	(void)step;
-	(void)i;
-	(void)stamp;
+	(void)place;
 	*page = (struct page){ .kind = HOLE };
 }
 
@@ -272,13 +299,9 @@ static void apply_map(struct world *world, const struct step *step)
 	change(world, &mapping, 0, map_page);
 }
 
-static void protect_page(struct world *world, const struct step *step, struct page *page, unsigned int i,
-			 unsigned int stamp)
+static void protect_page(const struct place *place, struct page *page)
 {
-	(void)world;
-	(void)i;
-	(void)stamp;
-	page->prot = step->prot;
+	page->prot = place->step->prot;
 }
 
 /* Even if it fails: what was at the target is gone. */
@@ -320,13 +343,9 @@ static void apply_resize(struct world *world, const struct step *step, bool done
 		};
 }
 
-static void drop_page(struct world *world, const struct step *step, struct page *page, unsigned int i,
-		      unsigned int stamp)
+static void drop_page(const struct place *place, struct page *page)
 {
-	(void)world;
-	(void)step;
-	(void)i;
-	(void)stamp;
+	(void)place;
 	if (page->kind == SHARED)
 		return;
 	page->value = 0;
@@ -336,27 +355,22 @@ static void drop_page(struct world *world, const struct step *step, struct page 
 		page->soft = SOFT_UNKNOWN;
 }
 
-static void give_up_page(struct world *world, const struct step *step, struct page *page, unsigned int i,
-			 unsigned int stamp)
+static void give_up_page(const struct place *place, struct page *page)
 {
-	(void)world;
-	(void)step;
-	(void)i;
-	(void)stamp;
+	(void)place;
 	page->freed = page->value;
 	if (page->soft == SOFT_DIRTY)
 		page->soft = SOFT_UNKNOWN;
 }
 
-static void write_page(struct world *world, const struct step *step, struct page *page, unsigned int i,
-		       unsigned int stamp)
+static void write_page(const struct place *place, struct page *page)
 {
-	uint64_t value = model_value(step, i, stamp);
+	uint64_t value = model_value(place->step, place->page, place->stamp);
 
 	if (page->soft == SOFT_CLEAN)
 		page->soft = SOFT_DIRTY;
 	if (page->kind == SHARED) {
-		world->objects[page->object].values[page->offset] = value;
+		place->world->objects[page->object].values[page->offset] = value;
 		return;
 	}
 	page->value = value;
@@ -381,36 +395,24 @@ static void apply_track(struct world *world, const struct step *step, unsigned i
 	change(world, &half, stamp, write_page);
 }
 
-static void own_page(struct world *world, const struct step *step, struct page *page, unsigned int i,
-		     unsigned int stamp)
+static void own_page(const struct place *place, struct page *page)
 {
-	(void)step;
-	(void)i;
-	(void)stamp;
 	blur(page);
 	if (page->kind != COPY || page->own)
 		return;
 	page->own = true;
-	page->value = world->objects[page->object].values[page->offset];
+	page->value = place->world->objects[page->object].values[page->offset];
 }
 
-static void remove_page(struct world *world, const struct step *step, struct page *page, unsigned int i,
-			unsigned int stamp)
+static void remove_page(const struct place *place, struct page *page)
 {
-	(void)step;
-	(void)i;
-	(void)stamp;
-	world->objects[page->object].values[page->offset] = 0;
+	place->world->objects[page->object].values[page->offset] = 0;
 }
 
 /* KSM forgets soft-dirty where it merges. */
-static void merge_page(struct world *world, const struct step *step, struct page *page, unsigned int i,
-		       unsigned int stamp)
+static void merge_page(const struct place *place, struct page *page)
 {
-	(void)world;
-	(void)step;
-	(void)i;
-	(void)stamp;
+	(void)place;
 	page->mergeable = true;
 	page->soft = SOFT_UNKNOWN;
 }
