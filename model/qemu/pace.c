@@ -66,6 +66,11 @@ void pace_join(struct pace *pace, unsigned int cpu, uint64_t clock)
 	member->joined = true;
 }
 
+bool pace_joined(const struct pace *pace, unsigned int cpu)
+{
+	return pace->member[cpu].joined;
+}
+
 void pace_leave(struct pace *pace, unsigned int cpu)
 {
 	pace->member[cpu].joined = false;

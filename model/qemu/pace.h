@@ -17,6 +17,7 @@ void pace_free(struct pace *pace);
 
 /* A CPU takes part from now on, level with the one that is furthest behind: its clock stood. */
 void pace_join(struct pace *pace, unsigned int cpu, uint64_t clock);
+bool pace_joined(const struct pace *pace, unsigned int cpu);
 /* It sleeps, or its region ended: nobody waits for it. */
 void pace_leave(struct pace *pace, unsigned int cpu);
 /* Tell the clock of a CPU; returns whether it is ahead by more than the quantum. */

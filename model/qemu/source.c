@@ -25,7 +25,6 @@ enum phase { OUTSIDE, WARM, MEASURED };
 struct cpu {
 	uint64_t identity;	/* 0: never was in a region */
 	enum phase phase;
-	bool away;		/* asleep, or in what is left out */
 	unsigned int region, to_check, differed;
 	const struct block *block;
 };
@@ -213,7 +212,6 @@ void source_begin(struct source *source, unsigned int region, uint64_t number, u
 		return;
 	}
 	cpu->phase = MEASURED;
-	cpu->away = false;
 	cpu->region = region;
 	source->measured = true;
 	system_begin(source->sys, number, region);
@@ -287,21 +285,18 @@ bool source_advanced(struct source *source)
 
 void source_idle(struct source *source, unsigned int cpu)
 {
-	source->cpu[cpu].away = true;
 	pace_leave(source->pace, cpu);
 }
 
-static void come_back(struct source *source, unsigned int number)
+/* It slept, or was in what is left out. */
+static void come_back(struct source *source, unsigned int cpu)
 {
-	struct cpu *cpu = &source->cpu[number];
-
-	if (cpu->phase != MEASURED || !cpu->away)
+	if (source->cpu[cpu].phase != MEASURED || pace_joined(source->pace, cpu))
 		return;
-	cpu->away = false;
-	system_resume(source->sys, number);
+	system_resume(source->sys, cpu);
 	if (source->trace)
-		trace_resume(source->trace, number);
-	pace_join(source->pace, number, system_clock(source->sys, number));
+		trace_resume(source->trace, cpu);
+	pace_join(source->pace, cpu, system_clock(source->sys, cpu));
 }
 
 /* It wakes in the kernel. */
