@@ -38,21 +38,24 @@ sub lane {
 	die "no lane '$name' in the report\n";
 }
 
-# From what figures/vmops/guest printed beside the model: {CALL}{PAGES}{POLICY}, what one call
-# took. A policy is 'off', 'none', or the number of nodes that page tables are replicated on.
+# From what figures/vmops/guest printed beside the model, into files of these paths:
+# {CALL}{PAGES}{POLICY}, what one call took. A policy is 'off', 'none', or the number of nodes that
+# page tables are replicated on.
 sub calls {
-	my ($path) = @_;
-	my %region = map { $_->{region} => $_ } @{report($path)->{regions}};
-	my ($policy, %calls);
-	for (split /\R/, slurp($path)) {
-		$policy = nodes_of($1) if /^policy +(?:replicate=)?(\S+)$/;
-		next unless /^region +(\d+) (\w+) (\d+) (\d+)$/;
-		my ($call, $pages, $times) = ($2, $3, $4);
-		my $region = $region{$1} or die "$path: the model has no region $1\n";
-		$calls{$call}{$pages}{$policy} = {
-			instructions => $region->{events}{instructions} / $times,
-			cycles => $region->{lanes}[0]{cycles} / $times,
-		};
+	my %calls;
+	for my $path (@_) {
+		my %region = map { $_->{region} => $_ } @{report($path)->{regions}};
+		my $policy;
+		for (split /\R/, slurp($path)) {
+			$policy = nodes_of($1) if /^policy +(?:replicate=)?(\S+)$/;
+			next unless /^region +(\d+) (\w+) (\d+) (\d+)$/;
+			my ($call, $pages, $times) = ($2, $3, $4);
+			my $region = $region{$1} or die "$path: the model has no region $1\n";
+			$calls{$call}{$pages}{$policy} = {
+				instructions => $region->{events}{instructions} / $times,
+				cycles => $region->{lanes}[0]{cycles} / $times,
+			};
+		}
 	}
 	return \%calls;
 }
@@ -77,7 +80,7 @@ sub page_tables {
 # How many nodes a list like 0-3 has; other words are left as they are.
 sub nodes_of {
 	my ($list) = @_;
-	return $list =~ /^0-(\d+)$/ ? $1 + 1 : $list eq '0' ? 1 : $list;
+	return $list =~ /^0-(\d+)$/ ? $1 + 1 : $list;
 }
 
 my $tables = 0;
