@@ -9,7 +9,7 @@ export FLAVOUR MACHINE
 export APPEND PATCH
 run: export GUEST_COMMAND = $(value CMD)
 
-.PHONY: help deps source tree kernel bin run shell demo test test-long protocol bench-off placements figures refresh patches clean
+.PHONY: help deps source tree kernel bin run shell demo test fortress protocol bench-off placements figures refresh patches clean
 
 help:
 	@lab/help
@@ -47,8 +47,8 @@ demo: tree bin
 test: tree bin
 	@lab/check lab/tests.list
 
-test-long: tree bin
-	@lab/check lab/tests.list lab/tests-long.list
+fortress: tree bin
+	@lab/fortress $(SHARDS)
 
 protocol: deps
 	@protocol/check

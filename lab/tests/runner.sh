@@ -165,8 +165,45 @@ runs_one_after_the_other() {
 	wait $!
 }
 
+# With -k, what has passed is not run again unless something that decides it has changed.
+keeps_what_passed() {
+	runs '1 passed, 0 failed, 0 skipped' 0 <<<'quick host - 10 - true'
+	printf '%s host - 10 - sh ./%s\n' good good bad bad >table
+	local again=(lab/check -k -d kept table)
+	echo 'echo >>good.ran' >good
+	echo 'echo >>bad.ran; exit 1' >bad
+	fails "${again[@]}"
+	fails "${again[@]}" >out
+	grep -qx 'kept   good' out
+	test "$(tail -n 1 out)" = '1 passed, 1 failed, 0 skipped'
+	test "$(wc -l <good.ran) $(wc -l <bad.ran)" = '1 2'
+	echo '# another script' >>good
+	sed -i s/bad$/good/ table
+	"${again[@]}"
+	test "$(wc -l <good.ran)" = 3
+}
+
+# Of a command that names no file, nobody knows what decides how it ends.
+keeps_nothing_unknown() {
+	runs '1 passed, 0 failed, 0 skipped' 0 <<<'unknown host - 10 - echo >>ran'
+	lab/check -k table
+	test "$(wc -l <ran)" = 2
+}
+
+limit_leaves_groups() {
+	runs '3 passed, 0 failed, 0 skipped' 0 <<-'END'
+	one   host - 10 - sleep 3
+	two   host - 10 - true
+	three host - 10 - true
+	END
+	fails env JOBS=1 lab/check -l 2 table >out
+	grep -qx '2 groups are left: the same command goes on with them' out
+	test "$(tail -n 1 out)" = '1 passed, 0 failed, 0 skipped'
+}
+
 for test in counts_statuses counts_ktap status_beats_ktap skip_never_hides_failure time_runs_out \
 	nothing_passed_is_failure unexpected_skips_are_shown success must_fail must_fail_ends must_crash selects \
-	lost_interrupt_runs_again lost_interrupt_twice_fails signal_ends_groups runs_one_after_the_other; do
+	lost_interrupt_runs_again lost_interrupt_twice_fails signal_ends_groups runs_one_after_the_other keeps_what_passed \
+	keeps_nothing_unknown limit_leaves_groups; do
 	check "runner/$test" "$test"
 done

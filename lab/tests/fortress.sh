@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0
+# Tests of lab/fortress and its report on shards of host commands.
+# shellcheck shell=bash
+
+# fortress [OPTION...] [SHARD...]: in a project that has the shards 'one' and 'two'.
+fortress() {
+	(cd "$work/fortress" && lab/fortress "$@")
+}
+
+shards() {
+	rm -rf "$work/fortress"
+	mkdir -p "$work/fortress/fortress"/{one,two} "$work/fortress/docs"
+	cp -r "$lab" "$work/fortress/lab"
+	cd "$work/fortress"
+	cp "$lab/../fortress/report" fortress
+	printf '# comment\n\none\ntwo\n' >fortress/list
+	printf 'First things\n\nWhat they are.\n' >fortress/one/about.md
+	printf 'Second\n\nWhat it is.\n' >fortress/two/about.md
+	echo "good host - 10 - printf '1..2\\nok 1 a\\nok 2 b # SKIP no|thing\\n'" >fortress/one/tests.list
+	printf 'bad host - 10 - exit 3\nlate host - 10 - sh ./late\n' >fortress/two/tests.list
+	echo true >late
+	printf '#!/bin/sh\nhead -n 1 "$1/bad/verdicts"\n' >fortress/two/table
+	chmod +x fortress/two/table
+}
+
+reports_all() {
+	shards
+	fails fortress
+	diff -u - <(sed -n '/^| shard/,/^## /p' build/fortress/report.md) <<-'END'
+	| shard | rows | passed | failed | skipped | not run | took |
+	| --- | --- | --- | --- | --- | --- | --- |
+	| [First things](#first-things) | 1 | 1 | 0 | 1 | 0 | 0 s |
+	| [Second](#second) | 2 | 1 | 1 | 0 | 0 | 0 s |
+
+	## First things
+	END
+	grep -qx 'What they are.' build/fortress/report.md
+	grep -qx '| good: b | no\\|thing |' build/fortress/report.md
+	grep -qx '| bad: bad | exit status 3 |' build/fortress/report.md
+	grep -qx 'fail	bad	exit status 3' build/fortress/report.md
+	fails test -e docs/reliability.md
+}
+
+goes_on() {
+	shards
+	fails fortress -l 0
+	grep -q '| bad .* not run |' build/fortress/report.md
+	fails fortress -p two
+	grep -q '| good .* not run |' docs/reliability.md
+	echo 'bad host - 10 - true' >fortress/two/tests.list
+	ONLY='g*' fortress -p
+	grep -q '| good | host | - | 1 | 0 | 1 |' docs/reliability.md
+	grep -q '| bad | host | - | 0 | 1 | 0 |' docs/reliability.md
+	fortress -p
+	grep -q '| bad | host | - | 1 | 0 | 0 |' docs/reliability.md
+}
+
+report_of_earlier_kernel() {
+	shards
+	fails fortress
+	mkdir -p build/kernel-plain/arch/x86/boot
+	echo new >build/kernel-plain/arch/x86/boot/bzImage
+	printf 'good n4 plain 10 - true\n' >fortress/one/tests.list
+	echo "kernel $(echo old | sha256sum)" >build/fortress/one/good/environment
+	fortress -r
+	grep -q '^| good .* \* |$' build/fortress/report.md
+	echo "kernel $(echo new | sha256sum)" >build/fortress/one/good/environment
+	fortress -r
+	fails grep -q '^| good .* \* |$' build/fortress/report.md
+}
+
+bad_shard() {
+	shards
+	fails fortress three 2>out
+	grep -q "no shard 'three': there are one two" out
+}
+
+table_that_fails() {
+	shards
+	echo false >>fortress/two/table
+	fails fortress 2>out
+	grep -q 'fortress/two/table failed' out
+}
+
+for test in reports_all goes_on report_of_earlier_kernel bad_shard table_that_fails; do
+	check "fortress/$test" "$test"
+done
