@@ -389,9 +389,6 @@ static bool is_legal(struct generator *generator, const struct step *step)
 {
 	if (generator->alone && concerns_all(step->op))
 		return false;
-	if (strchr(operations[step->op].args, 'r') &&
-	    (!step->pages || step->page + step->pages > (int)generator->world.end[step->area]))
-		return false;
 	return model_applies(&generator->world, step);
 }
 

@@ -141,6 +141,12 @@ static bool is_uniform(const struct world *world, const struct step *step)
 	return is_mapped(pages);
 }
 
+/* In a race the other pages of an area belong to other threads. */
+static bool is_used(const struct world *world, int area, unsigned int page, unsigned int pages)
+{
+	return pages && page >= world->first[area] && page + pages <= world->end[area];
+}
+
 static bool overlaps(const struct step *step)
 {
 	return step->area == step->to_area && step->page < step->to_page + step->pages &&
@@ -150,7 +156,7 @@ static bool overlaps(const struct step *step)
 static bool can_move(const struct world *world, const struct step *step)
 {
 	return is_uniform(world, step) && !overlaps(step) &&
-	       step->to_page + step->pages <= (int)areas[step->to_area].pages;
+	       is_used(world, step->to_area, step->to_page, step->pages);
 }
 
 static bool can_grow(const struct world *world, const struct step *step)
@@ -161,7 +167,7 @@ static bool can_grow(const struct world *world, const struct step *step)
 		return false;
 	added.page += step->pages;
 	added.pages = step->to_page - step->pages;
-	return all(world, step->process, &added, is_hole);
+	return is_used(world, added.area, added.page, added.pages) && all(world, step->process, &added, is_hole);
 }
 
 /* An object that no page of any process shows. */
@@ -196,6 +202,8 @@ static bool can_reach(const struct world *world, const struct step *step)
 bool model_applies(const struct world *world, const struct step *step)
 {
 	if (!world->spaces[step->process].alive)
+		return false;
+	if (strchr(operations[step->op].args, 'r') && !is_used(world, step->area, step->page, step->pages))
 		return false;
 	switch (step->op) {
 	case OP_MAP:
