@@ -78,7 +78,7 @@ logged() {
 	kill "$pulse"
 	wait "$pulse" 2>/dev/null || :
 	if [ "$status" -ne 0 ]; then
-		{ grep -E 'error:|undefined reference' "$log" | head -n 10; tail -n 10 "$log"; } >&2
+		{ grep -E 'error:|undefined reference' "$log" | head -n 10 || :; tail -n 10 "$log"; } >&2
 		die "'$1' failed with status $status; the whole log is ${log#"$TOP"/}"
 	fi
 	printf '    done in %d s, log %s\n' $((SECONDS - start)) "${log#"$TOP"/}" >&2
