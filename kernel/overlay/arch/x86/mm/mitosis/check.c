@@ -19,8 +19,11 @@
 /* Since boot: also those of tables that were freed, which nobody asked about. */
 static atomic_long_t findings;
 
+/* Since boot, by questions about processes: also by those that began again. */
+static atomic_long_t compared, compared_present, compared_ad_differ;
+
 struct check {
-	unsigned long tables, copies, entries, ad_differ, mismatches, nonlocal;
+	unsigned long tables, copies, entries, present, ad_differ, mismatches, nonlocal;
 	struct seq_buf report;
 };
 
@@ -96,6 +99,7 @@ static void check_entry(struct check *check, struct mitosis_table *t,
 	}
 
 	check->entries++;
+	check->present += entry_present(expected);
 	if (tries == 100)
 		finding(check, "entry", t->level, ptdesc_nid(copy), t->addr,
 			index, READ_ONCE(*is), expected);
@@ -220,6 +224,10 @@ static int check_all(struct mitosis_mm *m, struct check *check,
 	check_roots(m, check, roots);
 	err = check_tables(m, check);
 	mutex_unlock(&m->lock);
+
+	atomic_long_add(check->entries, &compared);
+	atomic_long_add(check->present, &compared_present);
+	atomic_long_add(check->ad_differ, &compared_ad_differ);
 	return err;
 }
 
@@ -421,6 +429,16 @@ static int findings_show(struct seq_file *seq, void *v)
 }
 DEFINE_SHOW_ATTRIBUTE(findings);
 
+static int compared_show(struct seq_file *seq, void *v)
+{
+	seq_printf(seq, "entries %ld\npresent %ld\nad_differ %ld\n",
+		   atomic_long_read(&compared),
+		   atomic_long_read(&compared_present),
+		   atomic_long_read(&compared_ad_differ));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(compared);
+
 #ifdef CONFIG_MITOSIS_MUTANTS
 static int mutant_show(struct seq_file *seq, void *v)
 {
@@ -530,6 +548,7 @@ static int __init check_init(void)
 	debugfs_create_file("verify", 0600, dir, NULL, &verify_fops);
 	debugfs_create_file("entry", 0600, dir, NULL, &entry_fops);
 	debugfs_create_file("findings", 0400, dir, NULL, &findings_fops);
+	debugfs_create_file("compared", 0400, dir, NULL, &compared_fops);
 #ifdef CONFIG_MITOSIS_MUTANTS
 	debugfs_create_file("mutant", 0400, dir, NULL, &mutant_fops);
 #endif
