@@ -82,18 +82,6 @@ table_that_fails() {
 	grep -q 'fortress/two/table failed' out
 }
 
-prepares_or_runs_nothing() {
-	shards
-	printf '#!/bin/sh\necho exit 0 >late\n' >fortress/two/prepare
-	chmod +x fortress/two/prepare
-	rm fortress/two/table
-	echo 'late host - 10 - sh ./late' >fortress/two/tests.list
-	echo exit 1 >late
-	fortress two
-	echo false >>fortress/two/prepare
-	fails fortress two
-}
-
-for test in reports_all goes_on prepares_or_runs_nothing report_of_earlier_kernel bad_shard table_that_fails; do
+for test in reports_all goes_on report_of_earlier_kernel bad_shard table_that_fails; do
 	check "fortress/$test" "$test"
 done

@@ -140,6 +140,17 @@ selects() {
 	END
 }
 
+# What lies beside a table gets what its rows need; if it cannot, nothing is run.
+prepares() {
+	runs '0 passed, 1 failed, 0 skipped' 1 <<<'needs host - 10 - test -e got'
+	printf '#!/bin/sh\ntouch got\n' >prepare
+	chmod +x prepare
+	lab/check table
+	echo 'exit 1' >>prepare
+	fails lab/check table >out
+	fails grep -q passed out
+}
+
 # TERM ends the groups, also what they started in process groups of their own.
 signal_ends_groups() {
 	runs '1 passed, 0 failed, 0 skipped' 0 <<<'quick host - 10 - true'
@@ -201,7 +212,7 @@ limit_leaves_groups() {
 	test "$(tail -n 1 out)" = '1 passed, 0 failed, 0 skipped'
 }
 
-for test in counts_statuses counts_ktap status_beats_ktap skip_never_hides_failure time_runs_out \
+for test in prepares counts_statuses counts_ktap status_beats_ktap skip_never_hides_failure time_runs_out \
 	nothing_passed_is_failure unexpected_skips_are_shown success must_fail must_fail_ends must_crash selects \
 	lost_interrupt_runs_again lost_interrupt_twice_fails signal_ends_groups runs_one_after_the_other keeps_what_passed \
 	keeps_nothing_unknown limit_leaves_groups; do
