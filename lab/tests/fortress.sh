@@ -26,11 +26,11 @@ shards() {
 reports_all() {
 	shards
 	fails fortress
-	diff -u - <(sed -n '/^| shard/,/^## /p' build/fortress/report.md) <<-'END'
+	diff -u - <(sed -n '/^| shard/,/^## /p' build/fortress/report.md | sed 's/ [0-9]* s |/ N s |/') <<-'END'
 	| shard | rows | passed | failed | skipped | not run | took |
 	| --- | --- | --- | --- | --- | --- | --- |
-	| [First things](#first-things) | 1 | 1 | 0 | 1 | 0 | 0 s |
-	| [Second](#second) | 2 | 1 | 1 | 0 | 0 | 0 s |
+	| [First things](#first-things) | 1 | 1 | 0 | 1 | 0 | N s |
+	| [Second](#second) | 2 | 1 | 1 | 0 | 0 | N s |
 
 	## First things
 	END
