@@ -92,6 +92,7 @@ struct page {
 	uint8_t kind, prot, object, soft;
 	bool own;		/* COPY: written, no longer the file's page */
 	bool freed;		/* may be zero as well: MADV_FREE */
+	bool swapped;		/* reclaimed since it was written */
 	bool mergeable;
 };
 

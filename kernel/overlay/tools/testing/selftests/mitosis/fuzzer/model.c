@@ -3,7 +3,9 @@
  * What the address spaces must hold. Private pages have their contents in each space's own state,
  * shared ones in an object. Where Linux leaves something open, so does the model:
  *
- * - A page that was given up (MADV_FREE) holds what it held, or zero.
+ * - A page that was given up (MADV_FREE) holds what it held, or zero. So does that of another process
+ *   that shares it since a fork, if it was swapped in meanwhile: from memory as swap it comes clean and
+ *   without an entry in the swap cache, and then Linux 6.12 does not ask who else maps it.
  * - Soft-dirty is known of anonymous private pages, between its clear and the next call that changes
  *   mappings: those merge, and what is new counts as dirty. A huge page has one state for all.
  */
@@ -62,6 +64,12 @@ static bool is_hole(const struct page *page)
 static bool is_private(const struct page *page)
 {
 	return page->kind == PRIVATE;
+}
+
+/* Has it a page that no file has? */
+static bool is_own(const struct page *page)
+{
+	return page->kind == PRIVATE || (page->kind == COPY && page->own);
 }
 
 static bool is_readable(const struct page *page)
@@ -363,9 +371,40 @@ static void drop_page(const struct place *place, struct page *page)
 		page->soft = SOFT_UNKNOWN;
 }
 
+typedef void (*change_sharer_fn)(struct page *page);
+
+/* Wherever a fork has left the page that holds this value: a write would have made it another. */
+static void change_sharers(struct world *world, uint64_t value, change_sharer_fn change)
+{
+	for (int process = 0; process < MAX_PROCESSES && value; process++)
+		for (int area = 0; area < NR_AREAS && world->spaces[process].alive; area++)
+			for (unsigned int i = 0; i < areas[area].pages; i++) {
+				struct page *page = page_of(world, process, area, i);
+
+				if (is_own(page) && page->value == value)
+					change(page);
+			}
+}
+
+static void swap_page(struct page *page)
+{
+	page->swapped = true;
+}
+
+static void may_lose_page(struct page *page)
+{
+	page->freed |= page->swapped;
+}
+
+static void page_out_page(const struct place *place, struct page *page)
+{
+	if (is_own(page))
+		change_sharers(place->world, page->value, swap_page);
+}
+
 static void give_up_page(const struct place *place, struct page *page)
 {
-	(void)place;
+	change_sharers(place->world, page->value, may_lose_page);
 	page->freed = page->value;
 	if (page->soft == SOFT_DIRTY)
 		page->soft = SOFT_UNKNOWN;
@@ -384,6 +423,7 @@ static void write_page(const struct place *place, struct page *page)
 	page->value = value;
 	page->own = true;
 	page->freed = false;
+	page->swapped = false;
 }
 
 /* Each page of a huge page counts as dirty when one was written. */
@@ -472,6 +512,9 @@ static void apply_advice(struct world *world, const struct step *step, unsigned 
 		break;
 	case OP_FREE:
 		change(world, step, stamp, give_up_page);
+		break;
+	case OP_PAGEOUT:
+		change(world, step, stamp, page_out_page);
 		break;
 	case OP_POPULATE_WRITE:
 		change(world, step, stamp, own_page);
