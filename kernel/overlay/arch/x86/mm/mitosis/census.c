@@ -304,14 +304,14 @@ loff_t mitosis_census_rows(struct mitosis_census *c)
 	return 1 + (loff_t)(c->nodes + 1) * rows_per_tree(c) + 1;
 }
 
-static void show_head(struct seq_file *seq, struct mitosis_census *c)
+static int show_head(struct seq_file *seq, struct mitosis_census *c)
 {
 	struct mitosis_policy effective = { .mode = MITOSIS_NONE };
 	char *buf = kmalloc(PAGE_SIZE, GFP_KERNEL);
 	int n;
 
 	if (!buf)
-		return;
+		return -ENOMEM;
 
 	if (c->mode > MITOSIS_NONE && !nodes_empty(c->effective)) {
 		effective.mode = c->mode;
@@ -327,6 +327,7 @@ static void show_head(struct seq_file *seq, struct mitosis_census *c)
 	seq_printf(seq, "\nreplica_bytes %lu\n", c->replica_bytes);
 	seq_printf(seq, "fallbacks %lu\n", c->fallbacks);
 	kfree(buf);
+	return 0;
 }
 
 static void show_title(struct seq_file *seq, struct mitosis_census *c, int tree)
@@ -371,18 +372,16 @@ static void show_pages(struct seq_file *seq, struct mitosis_census *c)
 	seq_printf(seq, "migrations %lu\n", c->migrations);
 }
 
-void mitosis_census_show(struct seq_file *seq, struct mitosis_census *c,
-			 loff_t row)
+int mitosis_census_show(struct seq_file *seq, struct mitosis_census *c,
+			loff_t row)
 {
 	int tree, rest;
 
-	if (row == 0) {
-		show_head(seq, c);
-		return;
-	}
+	if (row == 0)
+		return show_head(seq, c);
 	if (row == mitosis_census_rows(c) - 1) {
 		show_pages(seq, c);
-		return;
+		return 0;
 	}
 
 	tree = (int)(row - 1) / rows_per_tree(c);
@@ -392,4 +391,5 @@ void mitosis_census_show(struct seq_file *seq, struct mitosis_census *c,
 	else
 		show_row(seq, c, tree, mitosis_top_level() - (rest - 1) / c->nodes,
 			 (rest - 1) % c->nodes);
+	return 0;
 }

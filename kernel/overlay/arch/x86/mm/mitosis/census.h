@@ -15,7 +15,7 @@ void mitosis_census_free(struct mitosis_census *census);
 int mitosis_census_take(struct mitosis_mm *m, struct task_struct *task,
 			struct mitosis_census *census);
 loff_t mitosis_census_rows(struct mitosis_census *census);
-void mitosis_census_show(struct seq_file *seq, struct mitosis_census *census,
-			 loff_t row);
+int mitosis_census_show(struct seq_file *seq, struct mitosis_census *census,
+			loff_t row);
 
 #endif /* _MITOSIS_CENSUS_H */

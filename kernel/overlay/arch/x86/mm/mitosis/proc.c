@@ -176,8 +176,7 @@ static int pgtables_show(struct seq_file *seq, void *v)
 {
 	struct pgtables_file *f = seq->private;
 
-	mitosis_census_show(seq, f->census, *(loff_t *)v);
-	return 0;
+	return mitosis_census_show(seq, f->census, *(loff_t *)v);
 }
 
 static const struct seq_operations pgtables_ops = {
