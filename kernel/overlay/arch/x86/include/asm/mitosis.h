@@ -259,7 +259,8 @@ unsigned long mitosis_replica_bytes(const struct mm_struct *mm);
 #define mitosis_init_context(mm)					\
 do {									\
 	(mm)->context.mitosis = NULL;					\
-	if (mitosis_on() || (current->mm && current->mm->context.mitosis)) \
+	if (mitosis_on() ||						\
+	    (current->mm && READ_ONCE(current->mm->context.mitosis)))	\
 		__mitosis_init_context(mm);				\
 } while (0)
 
@@ -284,7 +285,7 @@ static __always_inline void mitosis_exit_mmap(struct mm_struct *mm)
 /* Also while the key is off: 'none' is a policy, too. */
 #define mitosis_secure_exec(mm)						\
 do {									\
-	if ((mm)->context.mitosis)					\
+	if (READ_ONCE((mm)->context.mitosis))				\
 		__mitosis_secure_exec(mm);				\
 } while (0)
 

@@ -25,7 +25,7 @@ bool mitosis_set_in_force(struct mitosis_mm *m)
 {
 	lockdep_assert_held(&m->lock);
 	if (!m->in_force)
-		m->in_force = mitosis_share_key();
+		WRITE_ONCE(m->in_force, mitosis_share_key());
 	return m->in_force;
 }
 
@@ -33,7 +33,7 @@ void mitosis_clear_in_force(struct mitosis_mm *m)
 {
 	if (m->in_force)
 		mitosis_drop_key();
-	m->in_force = false;
+	WRITE_ONCE(m->in_force, false);
 }
 
 static void grow_root(struct mitosis_mm *m, int nid)
@@ -47,7 +47,7 @@ static void grow_root(struct mitosis_mm *m, int nid)
 	copy = mitosis_grow(m, pt, mitosis_top_level(), nid);
 	spin_unlock(&m->mm->page_table_lock);
 	if (copy)
-		m->node[nid].tree = ptdesc_address(copy);
+		WRITE_ONCE(m->node[nid].tree, ptdesc_address(copy));
 }
 
 static void shrink_root(struct mitosis_mm *m, int nid)
@@ -57,7 +57,7 @@ static void shrink_root(struct mitosis_mm *m, int nid)
 	spin_lock(&m->mm->page_table_lock);
 	mitosis_shrink(m, pt, mitosis_top_level(), nid);
 	spin_unlock(&m->mm->page_table_lock);
-	m->node[nid].tree = NULL;
+	WRITE_ONCE(m->node[nid].tree, NULL);
 }
 
 static struct ptdesc *parent_of(struct mitosis_table *t)
@@ -179,6 +179,19 @@ static bool any_surplus(struct mitosis_mm *m)
 	return !nodes_empty(nodes);
 }
 
+/*
+ * A race that is meant: an installation has its parent's lock, not m->lock, and
+ * reads these bits.  Each bit that it finds is the old or the new one, which is
+ * all it takes: the pass that follows visits the table under the same lock.
+ */
+static void publish_nodes(struct mitosis_mm *m, const nodemask_t *nodes)
+{
+	int i;
+
+	for (i = 0; i < BITS_TO_LONGS(MAX_NUMNODES); i++)
+		WRITE_ONCE(m->nodes.bits[i], nodes->bits[i]);
+}
+
 /* Where tables may lie from now on.  Return: whether hooks have work to do. */
 static bool set_target(struct mitosis_mm *m)
 {
@@ -186,9 +199,9 @@ static bool set_target(struct mitosis_mm *m)
 	nodemask_t target;
 
 	mitosis_target(m, &target);
-	m->nodes = target;
-	m->prefer = mode == MITOSIS_BIND && !nodes_empty(target) ?
-		    first_node(target) : NUMA_NO_NODE;
+	publish_nodes(m, &target);
+	WRITE_ONCE(m->prefer, mode == MITOSIS_BIND && !nodes_empty(target) ?
+			      first_node(target) : NUMA_NO_NODE);
 	return mode > MITOSIS_NONE || atomic_read(&m->observers);
 }
 
@@ -213,7 +226,7 @@ static int retreat(struct mitosis_mm *m)
 /* Is a node kept free of copies after reclaim? */
 bool mitosis_node_held(struct mitosis_mm *m, int nid)
 {
-	return time_before(jiffies, m->node[nid].held);
+	return time_before(jiffies, READ_ONCE(m->node[nid].held));
 }
 
 static bool any_held(struct mitosis_mm *m)
@@ -274,9 +287,10 @@ static void plan_repair(struct mitosis_mm *m, int err)
 		mitosis_kick(m, MITOSIS_BACKOFF_MIN);
 	} else if (READ_ONCE(m->short_of_memory) || any_surplus(m)) {
 		mitosis_kick(m, m->backoff);
-		m->backoff = min(2 * m->backoff, (unsigned long)BACKOFF_MAX);
+		WRITE_ONCE(m->backoff,
+			   min(2 * m->backoff, (unsigned long)BACKOFF_MAX));
 	} else {
-		m->backoff = MITOSIS_BACKOFF_MIN;
+		WRITE_ONCE(m->backoff, MITOSIS_BACKOFF_MIN);
 	}
 }
 
@@ -334,7 +348,7 @@ unsigned long mitosis_reclaim_node(struct mitosis_mm *m, int nid)
 	atomic_inc(&m->reclaimers);
 	mutex_lock(&m->lock);
 	atomic_dec(&m->reclaimers);
-	m->node[nid].held = jiffies + HELD_AFTER_RECLAIM;
+	WRITE_ONCE(m->node[nid].held, jiffies + HELD_AFTER_RECLAIM);
 	m->settled = false;
 	WRITE_ONCE(m->short_of_memory, true);
 	set_target(m);
@@ -353,7 +367,7 @@ void mitosis_drop_trees(struct mitosis_mm *m)
 	int nid;
 
 	lockdep_assert_held(&m->lock);
-	nodes_clear(m->nodes);
+	publish_nodes(m, &NODE_MASK_NONE);
 	if (mitosis_publish_roots(m))
 		mitosis_reload_roots(m);
 	for (nid = 0; nid < nr_node_ids; nid++)

@@ -211,7 +211,7 @@ static void find_walked(struct mitosis_mm *m, struct mitosis_census *c)
 
 		c->walks[n] = 0;
 		for (k = 0; k < c->nodes; k++) {
-			if (m->node[c->node[k]].tree == root)
+			if (READ_ONCE(m->node[c->node[k]].tree) == root)
 				c->walks[n] = 1 + k;
 		}
 	}
@@ -269,7 +269,7 @@ int mitosis_census_take(struct mitosis_mm *m, struct task_struct *task,
 
 	mitosis_get_policy(m, &c->policy);
 	c->mode = mitosis_effective_mode(m);
-	c->effective = m->nodes;
+	c->effective = data_race(m->nodes);	/* as all numbers: of some moment */
 	c->fallbacks = atomic_long_read(&m->fallbacks);
 	c->replica_bytes = mitosis_replica_bytes(m->mm);
 	c->migrations = count_migrations(task);

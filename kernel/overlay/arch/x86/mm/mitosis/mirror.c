@@ -105,7 +105,7 @@ static void child_grow(struct ptdesc *copy, u64 val, int level)
 	if (ptl)
 		spin_unlock(ptl);
 	if (failed)
-		mitosis_kick(m, m->backoff);
+		mitosis_kick(m, READ_ONCE(m->backoff));
 }
 
 /* What a copy holds where the primary holds @val. */

@@ -278,7 +278,8 @@ static bool count_one(struct mitosis_mm *m, void *arg)
 {
 	int *count = arg;
 
-	*count += !READ_ONCE(m->quit) && !nodes_empty(m->nodes);
+	/* A count for people: that of a moment ago will do. */
+	*count += !READ_ONCE(m->quit) && !data_race(nodes_empty(m->nodes));
 	return false;
 }
 
@@ -437,8 +438,12 @@ static bool is_behind(struct mitosis_mm *m)
 	nodemask_t nodes;
 
 	mitosis_target(m, &nodes);
-	return READ_ONCE(m->short_of_memory) || !nodes_equal(nodes, m->nodes) ||
-	       (m->in_force && mitosis_effective_mode(m) <= MITOSIS_NONE);
+	/* Who changes them meanwhile does what is asked for here. */
+	if (!data_race(nodes_equal(nodes, m->nodes)))
+		return true;
+	return READ_ONCE(m->short_of_memory) ||
+	       (READ_ONCE(m->in_force) &&
+		mitosis_effective_mode(m) <= MITOSIS_NONE);
 }
 
 /*
@@ -459,7 +464,7 @@ void __mitosis_enter_mmap(struct mm_struct *mm)
 	WRITE_ONCE(m->complete, true);
 	mitosis_enlist(m);
 	if (is_behind(m))
-		mitosis_kick(m, m->backoff);
+		mitosis_kick(m, READ_ONCE(m->backoff));
 }
 
 /* The last user is gone: the worker has nothing left to do. */
