@@ -155,6 +155,15 @@ void set_stage(int *stage, int value);
 void await_stage(int *stage, int value);
 int exec_self(const char *arg0, const char *arg1);
 
+/* A full node */
+
+/* Start a process that keeps the node full, down to the last page that anybody gets. */
+pid_t fill_node(int node);
+void empty_node(pid_t eater);
+long free_pages(int node);
+/* The sum of a watermark over the zones of a node, in pages. */
+long watermark(int node, const char *name);
+
 /* Memory */
 
 void *map(size_t size, size_t align, int prot, int flags);
