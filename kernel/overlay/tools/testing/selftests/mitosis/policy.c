@@ -181,6 +181,18 @@ TEST(overlong_line)
 	expect_error(line, 4096, E2BIG);
 }
 
+TEST(unreadable_line)
+{
+	void *p = map(PAGE, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS);
+	int fd;
+
+	need_mitosis();
+	fd = check_ok(open("/proc/self/pgtable_policy", O_WRONLY));
+	check_eq(write(fd, p, 4), -1);
+	check_eq(errno, EFAULT);
+	expect_policy(SELF, test_policy);
+}
+
 TEST(node_that_is_not_there)
 {
 	char text[64];
@@ -449,7 +461,7 @@ static void copy_self(const char *path)
 }
 
 struct privileged_exec {
-	const char *path, *policy;
+	const char *path, *policy, *then;
 };
 
 static void exec_as_nobody(void *arg)
@@ -459,15 +471,15 @@ static void exec_as_nobody(void *arg)
 	become(NOBODY);
 	if (exec->policy)
 		must_set_policy(SELF, exec->policy);
-	execl(exec->path, "policy", "--exec", "-m", "privileged", "", NULL);
+	execl(exec->path, "policy", "--exec", "-m", "privileged", exec->then, NULL);
 	fail("exec %s: %s", exec->path, strerror(errno));
 }
 
-/* Without a policy: that of the parent is dropped. */
-static void expect_policy_dropped(const char *policy)
+/* Without a policy: that of the parent is dropped. What has to be in force afterwards, if not empty. */
+static void expect_policy_dropped(const char *policy, const char *then)
 {
 	char place[] = "/tmp/mitosis-XXXXXX", path[64];
-	struct privileged_exec exec = { path, policy };
+	struct privileged_exec exec = { path, policy, then };
 	int status;
 
 	check(mkdtemp(place));
@@ -485,7 +497,7 @@ static void expect_policy_dropped(const char *policy)
 TEST(setuid_exec_drops_policy)
 {
 	need_mitosis();
-	expect_policy_dropped("replicate all");
+	expect_policy_dropped("replicate all", "");
 }
 
 static bool hooks_active(void)
@@ -510,17 +522,27 @@ TEST(setuid_exec_drops_none, .bare = true, .timeout = 120)
 {
 	need_mitosis();
 	need_quiet_system();
-	expect_policy_dropped("none");
+	expect_policy_dropped("none", "");
 	must_set_policy(SELF, "none");
-	expect_policy_dropped(NULL);
+	expect_policy_dropped(NULL, "");
 	check(!hooks_active());
 }
 
-static int expect_dropped(void)
+/* Who has given up 'none' comes under the system's policy. */
+TEST(setuid_exec_under_system_policy, .bare = true, .timeout = 120)
+{
+	need_mitosis();
+	set_knob(SYSTEM "policy", "replicate all");
+	expect_policy_dropped("none", all_nodes());
+}
+
+static int expect_dropped(const char *then)
 {
 	if (geteuid())
 		return 99;
 	expect_policy(SELF, "default");
+	if (*then && !wait_until(in_force(then), 30))
+		fail("30 s after a privileged exec '%s' is not in force", then);
 	return 0;
 }
 
@@ -530,7 +552,7 @@ static int after_exec(int argc, char **argv)
 	if (!strcmp(argv[0], "stale"))
 		return try_stale_descriptor(atoi(argv[1]));
 	if (!strcmp(argv[0], "privileged"))
-		return expect_dropped();
+		return expect_dropped(argv[1]);
 	if (!strcmp(argv[0], "wait"))
 		for (;;)
 			pause();
@@ -974,4 +996,40 @@ TEST(kernel_threads_have_none)
 {
 	need_mitosis();
 	check_eq(set_policy(2, "none"), ESRCH);
+}
+
+/* The checker's files */
+
+static int ask(const char *file, const char *question)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/mitosis/%s", file);
+	return write_file(path, question);
+}
+
+TEST(checker_refuses, .bare = true)
+{
+	char lengthy[128];
+
+	memset(lengthy, '1', sizeof(lengthy) - 1);
+	lengthy[sizeof(lengthy) - 1] = '\0';
+	check_eq(ask("verify", "bogus"), EINVAL);
+	check_eq(ask("verify", lengthy), EINVAL);
+	check_eq(ask("verify", "4194305"), ESRCH);
+	check_eq(ask("entry", "1"), EINVAL);
+	check_eq(ask("entry", "4194305 0"), ESRCH);
+	/* A kernel thread has no page table of its own. */
+	check_eq(ask("verify", "2"), ESRCH);
+}
+
+/* No test in this guest has made the checker find anything, or the runner would have told. */
+TEST(checker_has_found_nothing, .bare = true)
+{
+	char mutant[64] = "none\n";
+
+	check_eq(read_number("/sys/kernel/debug/mitosis/findings"), 0);
+	/* Of a kernel without planted bugs there is no such file. */
+	read_file("/sys/kernel/debug/mitosis/mutant", mutant, sizeof(mutant));
+	check(!strcmp(mutant, "none\n"));
 }
