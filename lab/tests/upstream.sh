@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0
+# Results of the kernel's own tests on three kernels, and what is made of them.
+# shellcheck shell=bash disable=SC2154 # $lab, $work, check(): see run
+
+# A run in which all is well; each test changes the last column.
+recorded() {
+	cat <<-'RECORDED'
+		@test cow -x
+		TAP version 13
+		1..4
+		ok 1 fork
+		ok 2 # SKIP no THP
+		ok 3 pin # SKIP no io_uring
+		ok 4 unpin # XFAIL known
+		@end 0 1
+		@test plain
+		[OK]	fine
+		@end 0 1
+		@test root
+		must be root, skipping
+		@end 4 1
+		@complete
+	RECORDED
+}
+
+# judged EXPRESSION: what the comparison says when sed has changed the last column so.
+judged() {
+	local column
+	for column in stock off all; do
+		recorded >"$work/output"
+		: >"$work/complaints"
+		if [ $column = all ]; then
+			sed -i "$1" "$work/output"
+			[ $# -eq 1 ] || echo "$2" >"$work/complaints"
+		fi
+		"$lab/upstream-results" "$work"/{output,complaints} >"$work/$column"
+	done
+	echo 'varies mm:plain* slow' >"$work/known"
+	"$lab/upstream-compare" known="$work/known" stock="$work/stock" off="$work/off" all="$work/all" mm
+}
+
+all_as_it_is() {
+	judged '' >"$work/judged"
+	diff -u - "$work/judged" <<-'EXPECTED'
+		pass	cow -x: fork	pass	pass	pass	
+		same	cow -x: no THP	skip	skip	skip	no THP
+		same	cow -x: pin	skip	skip	skip	no io_uring
+		same	cow -x: unpin	xfail	xfail	xfail	known
+		pass	cow -x	pass	pass	pass	
+		pass	plain	pass	pass	pass	
+		same	root	skip	skip	skip	must be root, skipping
+		pass	the collection came to its end	pass	pass	pass	
+	EXPECTED
+}
+
+differs() { # NAME EXPRESSION [COMPLAINT]
+	judged "${@:2}" | grep '^differs' | tee /dev/stderr | cut -f 2 | grep -qFx -e "$1"
+}
+
+varies() { judged '/^@test plain/,/^@end/s/^@end 0/@end 1/' | grep -q "^varies	plain	pass	pass	fail	slow$"; }
+
+check 'upstream: the same on all kernels' all_as_it_is
+check 'upstream: a test inside of a test fails' differs 'cow -x: fork' 's/^ok 1/not ok 1/'
+check 'upstream: a test fails' differs 'cow -x' '/^@test cow/,/^@end/s/^@end 0/@end 1/'
+check 'upstream: a pass becomes a skip' differs 'cow -x: fork' 's/fork/fork # SKIP/'
+check 'upstream: a skip becomes a pass' differs 'root' 's/^@end 4/@end 0/'
+check 'upstream: a test ran out of time' differs 'cow -x' '/^@test cow/,/^@end/s/^@end 0/@end 124/'
+check 'upstream: a test inside of a test is missing' differs 'cow -x: fork' '/^ok 1/d'
+check 'upstream: a test is missing' differs 'root' '/^@test root/,/^@end/d'
+check 'upstream: a test died' differs 'cow -x' '/^@test cow/,/^@end/s/^@end 0/@end 139/'
+check 'upstream: the machine died' differs 'root' '/^@end 4/,$d'
+check 'upstream: the end is missing' differs 'the collection came to its end' '/^@complete/d'
+check 'upstream: not the kernel of the column' differs 'the kernel is as the column says' '$a @wrong no replicas'
+check 'upstream: the kernel complains' differs 'log: WARNING: at mm/memory.c zap' '' \
+	'console.log:1:[    1.234] WARNING: CPU: 1 PID: 22 at mm/memory.c:12 zap+0x1/0x2'
+check 'upstream: a result that varies' varies
