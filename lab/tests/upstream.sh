@@ -15,6 +15,8 @@ recorded() {
 		@end 0 1
 		@test plain
 		[OK]	fine
+		Testing move on anon... done
+		Testing minor on file... skipped [reason: no feature]
 		@end 0 1
 		@test slow
 		ok 1 soon
@@ -57,6 +59,8 @@ all_as_it_is() {
 		same	cow -x: pin	skip	skip	skip	no io_uring
 		same	cow -x: unpin	xfail	xfail	xfail	known
 		pass	cow -x	pass	pass	pass	
+		pass	plain: move on anon	pass	pass	pass	
+		same	plain: minor on file	skip	skip	skip	no feature
 		pass	plain	pass	pass	pass	
 		pass	slow: soon	pass	pass	pass	
 		pass	slow: late	pass	pass	pass	
@@ -73,6 +77,7 @@ differs() { # NAME EXPRESSION [COMPLAINT]
 
 check 'upstream: the same on all kernels' all_as_it_is
 check 'upstream: a test inside of a test fails' differs 'cow -x: fork' 's/^ok 1/not ok 1/'
+check 'upstream: a part of a test fails' differs 'plain: move on anon' 's/done/failed [reason: x]/'
 check 'upstream: a test fails' differs 'cow -x' '/^@test cow/,/^@end/s/^@end 0/@end 1/'
 check 'upstream: a pass becomes a skip' differs 'cow -x: fork' 's/fork/fork # SKIP/'
 check 'upstream: a skip becomes a pass' differs 'root' 's/^@end 4/@end 0/'
