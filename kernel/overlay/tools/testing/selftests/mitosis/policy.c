@@ -1029,6 +1029,7 @@ TEST(checker_has_found_nothing, .bare = true)
 	char mutant[64] = "none\n";
 
 	check_eq(read_number("/sys/kernel/debug/mitosis/findings"), 0);
+	check(read_field("/sys/kernel/debug/mitosis/compared", "entries") >= 0);
 	/* Of a kernel without planted bugs there is no such file. */
 	read_file("/sys/kernel/debug/mitosis/mutant", mutant, sizeof(mutant));
 	check(!strcmp(mutant, "none\n"));
