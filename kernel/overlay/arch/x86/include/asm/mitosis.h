@@ -64,7 +64,8 @@ struct vm_area_struct;
 	X(ROOT_SWITCH, root_switch)					\
 	X(ROOT_RELOAD, root_reload)					\
 	X(ROOT_LOADED, root_loaded)					\
-	X(NEW_PRIMARY, new_primary)
+	X(NEW_PRIMARY, new_primary)					\
+	X(ROOT_SWITCH_NOFLUSH, root_switch_noflush)
 
 enum mitosis_hook {
 	MITOSIS_HOOK_NONE,

@@ -42,6 +42,9 @@ unsigned long __mitosis_cr3(unsigned long cr3)
 	pgd_t *primary = __va(cr3 & CR3_ADDR_MASK);
 	pgd_t *root = root_here(primary);
 
+	if ((cr3 & X86_CR3_PCID_NOFLUSH) &&
+	    mitosis_left_out(MITOSIS_HOOK_ROOT_SWITCH_NOFLUSH))
+		root = primary;
 	this_cpu_write(loaded_copy, (root == primary ? NULL : root));
 	return cr3 - __pa(primary) + __pa(root);
 }
