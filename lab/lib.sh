@@ -84,6 +84,15 @@ logged() {
 	printf '    done in %d s, log %s\n' $((SECONDS - start)) "${log#"$TOP"/}" >&2
 }
 
+# rows TABLE...: the rows of tables like lab/tests.list, those whose names match ONLY.
+rows() {
+	local row
+	sed '/^#/d; /^$/d' "$@" | while read -r row; do
+		# shellcheck disable=SC2053 # ONLY is a pattern
+		[[ ${row%%[[:blank:]]*} != ${ONLY:-*} ]] || printf '%s\n' "$row"
+	done
+}
+
 # kept FILE COMMAND...: run COMMAND and keep what it prints as FILE, unless the same
 # command has made it before: so long work goes on where it stopped.
 kept() {

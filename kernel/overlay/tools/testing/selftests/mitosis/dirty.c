@@ -401,18 +401,6 @@ static void write_and_exec(void *arg)
 	fail("exec: %s", strerror(exec_self("end", "")));
 }
 
-static int end_at_once(int argc, char **argv)
-{
-	(void)argc;
-	(void)argv;
-	return 0;
-}
-
-static void __attribute__((constructor)) set_exec_handler(void)
-{
-	on_exec = end_at_once;
-}
-
 TEST(tmpfs_exec)
 {
 	write_in_child(write_and_exec);

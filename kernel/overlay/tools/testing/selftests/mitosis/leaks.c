@@ -147,18 +147,6 @@ static void __attribute__((noreturn)) live(const char *policy, enum end end, int
 	_exit(0);
 }
 
-static int after_exec(int argc, char **argv)
-{
-	(void)argc;
-	(void)argv;
-	return 0;
-}
-
-static void __attribute__((constructor)) set_exec_handler(void)
-{
-	on_exec = after_exec;
-}
-
 /* All combinations of policy and end in turn. */
 static void start_and_end(const struct member *member, long number)
 {

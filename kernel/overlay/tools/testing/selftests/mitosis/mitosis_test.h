@@ -70,7 +70,7 @@ void setting_register(struct setting *setting);
 		setting_register(&id);					\
 	}
 
-/* Called instead of the tests when the program runs itself by exec_self(). */
+/* Called instead of the tests when the program runs itself by exec_self(); by default it ends at once. */
 typedef int (*exec_handler)(int argc, char **argv);
 extern exec_handler on_exec;
 
