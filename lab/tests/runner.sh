@@ -35,6 +35,17 @@ counts_ktap() {
 	grep -qx 'crashed second: test 2 of 2' out
 }
 
+# What the test said is shown, and nothing of others; long lines are cut.
+shows_last_words() {
+	runs '1 passed, 2 failed, 0 skipped' 1 <<-'END'
+	ktap host - 10 - printf '1..2\n# of a\nok 1 a\n# of b\nnot ok 2 b # why\n# later\n'; exit 1
+	bare host - 10 - seq 100; printf '%01000d\n' 5; exit 3
+	END
+	grep -A 2 -x 'fail    ktap: b (why)' out | grep -qx '        | # of b'
+	grep -A 2 -x 'fail    bare: bare (exit status 3)' out | grep -qx '        | 90'
+	fails grep -qE '# (of a|later)|^ +[|] 89$|.{200}' out
+}
+
 status_beats_ktap() {
 	runs '1 passed, 1 failed, 0 skipped' 1 <<-'END'
 	lies host - 10 - printf '1..1\nok 1 a\n'; exit 1
@@ -212,7 +223,7 @@ limit_leaves_groups() {
 	test "$(tail -n 1 out)" = '1 passed, 0 failed, 0 skipped'
 }
 
-for test in prepares counts_statuses counts_ktap status_beats_ktap skip_never_hides_failure time_runs_out \
+for test in prepares counts_statuses counts_ktap shows_last_words status_beats_ktap skip_never_hides_failure time_runs_out \
 	nothing_passed_is_failure unexpected_skips_are_shown success must_fail must_fail_ends must_crash selects \
 	lost_interrupt_runs_again lost_interrupt_twice_fails signal_ends_groups runs_one_after_the_other keeps_what_passed \
 	keeps_nothing_unknown limit_leaves_groups; do
