@@ -45,10 +45,10 @@ judged() {
 			sed -i "$1" "$work/output"
 			[ $# -eq 1 ] || echo "$2" >"$work/complaints"
 		fi
-		"$lab/upstream-results" "$work"/{output,complaints} >"$work/$column"
+		"$lab/../fortress/upstream/results" "$work"/{output,complaints} >"$work/$column"
 	done
 	echo 'mm:died* for a reason' >"$work/fails"
-	"$lab/upstream-compare" fails="$work/fails" stock="$work/stock" off="$work/off" all="$work/all" mm
+	"$lab/../fortress/upstream/compare" fails="$work/fails" stock="$work/stock" off="$work/off" all="$work/all" mm
 }
 
 all_as_it_is() {
