@@ -3,6 +3,8 @@
 # Failing allocations, for the scripts beside it, by the kernel's fault injection.
 
 top=$(cd "${BASH_SOURCE%/*}/../.." && pwd)
+# shellcheck source=guest/ktap.sh
+. "$top/guest/ktap.sh"
 stats=/sys/kernel/mm/mitosis
 many=1000000000
 

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2034 # $failed is for who sources this
+# KTAP, for scripts that run in a guest: a plan, a line for each test, and comments.
+
+number=0 failed=0
+
+plan() { # NUMBER-OF-TESTS
+	echo 'KTAP version 1'
+	echo "1..$1"
+}
+
+# result STATUS NAME [FILE]: a test's verdict; if it failed, what FILE has of it as well.
+result() {
+	number=$((number + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $number $2"
+	else
+		failed=1
+		[ -z "${3-}" ] || sed 's/^/# /' "$3"
+		echo "not ok $number $2 # exit status $1"
+	fi
+}
+
+comments() { sed -u 's/^/# /'; }
+
+# report NAME COMMAND...: a test that is a command, and what it prints as comments.
+report() {
+	name=$1
+	shift
+	{ "$@" 2>&1 </dev/null; echo $? >/tmp/status; } | comments
+	read -r status </tmp/status
+	result "$status" "$name"
+}
+
+# program NAME COMMAND...: a test program, whose own KTAP becomes subtests. With 4 it skips.
+program() {
+	name=$1
+	shift
+	echo "    # Subtest: $name"
+	{ "$@"; echo $? >/tmp/status; } | sed -u 's/^/    /'
+	read -r status </tmp/status
+	if [ "$status" -eq 4 ]; then
+		number=$((number + 1))
+		echo "ok $number $name # SKIP"
+	else
+		result "$status" "$name"
+	fi
+}
