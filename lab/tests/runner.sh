@@ -37,11 +37,13 @@ counts_ktap() {
 
 # What the test said is shown, and nothing of others; long lines are cut.
 shows_last_words() {
-	runs '1 passed, 2 failed, 0 skipped' 1 <<-'END'
+	runs '1 passed, 3 failed, 0 skipped' 1 <<-'END'
+	subs host - 10 - printf '1..1\n    # Subtest: p\n    1..1\n    # of sub\n    not ok 1 s\nnot ok 1 p\n'; exit 1
 	ktap host - 10 - printf '1..2\n# of a\nok 1 a\n# of b\nnot ok 2 b # why\n# later\n'; exit 1
 	bare host - 10 - seq 100; printf '%01000d\n' 5; exit 3
 	END
 	grep -A 2 -x 'fail    ktap: b (why)' out | grep -qx '        | # of b'
+	grep -A 6 -x 'fail    subs: p.s' out | grep -qx '        |     # of sub'
 	grep -A 2 -x 'fail    bare: bare (exit status 3)' out | grep -qx '        | 90'
 	fails grep -qE '# (of a|later)|^ +[|] 89$|.{200}' out
 }

@@ -241,8 +241,10 @@ static unsigned long count_migrations(struct task_struct *task)
 	struct task_struct *t;
 
 	rcu_read_lock();
-	for_each_thread(task, t)
-		sum += t->numa_pages_migrated;
+	for_each_thread(task, t) {
+		/* A statistic that each thread adds to with no lock. */
+		sum += data_race(t->numa_pages_migrated);
+	}
 	rcu_read_unlock();
 #endif
 	return sum;

@@ -58,7 +58,7 @@
  *   mitosis_mm.allowed      .policy_lock              .policy_lock
  *   mitosis_mm.nodes        mitosis_mm.lock           a table lock: see below
  *   mitosis_mm.roots        mitosis_mm.lock           anybody, interrupts off
- *   copy->owner             own lock of the primary   own or parent's lock
+ *   copy->owner             own lock of the primary   own lock, or re-read
  *
  * Why a table cannot vanish under a walker
  *   free_pgtables() clears entries with no lock.  After that it calls
@@ -340,7 +340,7 @@ void mitosis_policy_of(struct mm_struct *mm, struct mitosis_policy *policy);
 void mitosis_put_policy(struct mitosis_mm *m,
 			const struct mitosis_policy *policy,
 			const nodemask_t *allowed);
-void mitosis_allow(struct mitosis_mm *m, struct task_struct *task);
+bool mitosis_allow(struct mitosis_mm *m, struct task_struct *task);
 void mitosis_target(struct mitosis_mm *m, nodemask_t *nodes);
 enum mitosis_mode mitosis_effective_mode(struct mitosis_mm *m);
 int mitosis_set_policy(struct mitosis_mm *m, struct task_struct *task,

@@ -212,25 +212,38 @@ static int check_allowed(const struct mitosis_policy *policy,
 	return nodes_subset(nodes, *allowed) ? 0 : -EPERM;
 }
 
-/* The nodes of @task's cpuset as they are now; a change of them comes after. */
-void mitosis_allow(struct mitosis_mm *m, struct task_struct *task)
+/*
+ * The nodes of @task's cpuset as they are now; a change of them comes after: it
+ * is read under the lock that __mitosis_cpuset_changed() takes.  Return whether
+ * they are others than before; who changes them finds that done, so the caller
+ * has to see that the trees follow.
+ */
+bool mitosis_allow(struct mitosis_mm *m, struct task_struct *task)
 {
+	nodemask_t allowed;
+	bool changed;
+
 	spin_lock(&m->policy_lock);
-	m->allowed = cpuset_mems_allowed(task);
+	allowed = cpuset_mems_allowed(task);
+	changed = !nodes_equal(m->allowed, allowed);
+	m->allowed = allowed;
 	spin_unlock(&m->policy_lock);
+	return changed;
 }
 
 static int replace_policy(struct mitosis_mm *m, struct task_struct *task,
 			  const struct mitosis_policy *policy)
 {
+	bool changed = mitosis_allow(m, task);
 	int err;
 
-	mitosis_allow(m, task);
 	spin_lock(&m->policy_lock);
 	err = check_allowed(policy, &m->allowed);
 	if (!err)
 		m->policy = *policy;
 	spin_unlock(&m->policy_lock);
+	if (err && changed)
+		mitosis_kick(m, 0);
 	return err;
 }
 

@@ -45,6 +45,16 @@ unsigned long __mitosis_cr3(unsigned long cr3)
 	if ((cr3 & X86_CR3_PCID_NOFLUSH) &&
 	    mitosis_left_out(MITOSIS_HOOK_ROOT_SWITCH_NOFLUSH))
 		root = primary;
+
+	/*
+	 * A lazy CPU that comes back to the address space it has loaded may get
+	 * another root here.  Upstream it gets the same one, and does not say that
+	 * it switches; an NMI meanwhile would find a root that loaded_mm does not
+	 * explain, see nmi_uaccess_okay().  switch_mm_irqs_off() stores loaded_mm
+	 * once CR3 is written.
+	 */
+	this_cpu_write(cpu_tlbstate.loaded_mm, LOADED_MM_SWITCHING);
+	barrier();
 	this_cpu_write(loaded_copy, (root == primary ? NULL : root));
 	return cr3 - __pa(primary) + __pa(root);
 }

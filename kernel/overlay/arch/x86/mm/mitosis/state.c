@@ -262,7 +262,6 @@ struct mitosis_mm *mitosis_attach(struct mm_struct *mm)
 		m = mitosis_alloc(mm, mm);
 		if (!m)
 			return NULL;
-		m->complete = true;
 		if (old)
 			m->policy.mode = MITOSIS_NONE;
 		if (try_cmpxchg(&mm->context.mitosis, &old, m))
@@ -270,7 +269,9 @@ struct mitosis_mm *mitosis_attach(struct mm_struct *mm)
 		else
 			mitosis_free(m);
 	}
-	mitosis_enlist(old);	/* new, or made by a fork while the key was off */
+	/* New, or made by a fork or exec that was over while the key was off. */
+	WRITE_ONCE(old->complete, true);
+	mitosis_enlist(old);
 	return old;
 }
 
@@ -463,6 +464,13 @@ void __mitosis_enter_mmap(struct mm_struct *mm)
 
 	WRITE_ONCE(m->complete, true);
 	mitosis_enlist(m);
+	/*
+	 * While an exec prepared @mm, who changed the cpuset found the old address
+	 * space.  From here on they find this one: exec_mmap() holds task_lock()
+	 * over this call, as get_task_mm() does.
+	 */
+	if (current->mm == mm)
+		mitosis_allow(m, current);
 	if (is_behind(m))
 		mitosis_kick(m, READ_ONCE(m->backoff));
 }
@@ -538,13 +546,13 @@ void __mitosis_cpuset_changed(struct mm_struct *mm, const nodemask_t *mems)
 /* A child joins its cpuset, which may have changed since it was copied. */
 void __mitosis_cpuset_fork(struct task_struct *task)
 {
-	nodemask_t mems;
+	struct mitosis_mm *m;
 
-	if (!task->mm || task->mm == current->mm ||
-	    !mitosis_of(task->mm))
+	if (!task->mm || task->mm == current->mm)
 		return;
-	mems = cpuset_mems_allowed(task);
-	__mitosis_cpuset_changed(task->mm, &mems);
+	m = mitosis_of(task->mm);
+	if (m && mitosis_allow(m, task))
+		mitosis_kick(m, 0);
 }
 
 unsigned long mitosis_replica_bytes(const struct mm_struct *mm)

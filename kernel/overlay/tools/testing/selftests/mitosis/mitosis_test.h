@@ -168,6 +168,10 @@ long watermark(int node, const char *name);
 
 void *map(size_t size, size_t align, int prot, int flags);
 void *map_anon(size_t size, size_t align);
+/* userfaultfd with these features, or skip; what it watches; the answer to a fault. */
+int uffd_open(uint64_t features);
+void uffd_register(int fd, void *p, size_t size, uint64_t mode);
+void uffd_copy(int fd, void *page, const void *from);
 void unmap(void *p, size_t size);
 /* Write a pattern to one word of each page, pages in turn by the members or all by one. */
 void fill(void *p, size_t size, unsigned int seed);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /* /proc/PID/pgtable_policy and /sys/kernel/mm/mitosis/: requests, errors, rights, inheritance. */
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -547,6 +549,13 @@ static int expect_dropped(const char *then)
 	return 0;
 }
 
+static int expect_allowed(const char *effective)
+{
+	if (!wait_until(in_force(effective), 10))
+		fail("the cpuset changed during an exec, and '%s' is in force", read_pgtables(SELF).effective);
+	return 0;
+}
+
 static int after_exec(int argc, char **argv)
 {
 	check(argc == 2);
@@ -554,6 +563,8 @@ static int after_exec(int argc, char **argv)
 		return try_stale_descriptor(atoi(argv[1]));
 	if (!strcmp(argv[0], "privileged"))
 		return expect_dropped(argv[1]);
+	if (!strcmp(argv[0], "allowed"))
+		return expect_allowed(argv[1]);
 	if (!strcmp(argv[0], "wait"))
 		for (;;)
 			pause();
@@ -629,6 +640,56 @@ TEST(cpuset_limits_nodes)
 	if (!wait_until(in_force(all_nodes()), 10))
 		fail("the policy does not follow the cpuset");
 	check_tables(SELF);
+	leave_cgroup();
+}
+
+/* An exec that waits for its argument, which comes when the cpuset has changed. */
+struct slow_exec {
+	char group[128], first[32];
+	char *text;	/* the argument: what has to be in force afterwards */
+	char *argument;
+	int fd;
+};
+
+static void *change_and_answer(void *arg)
+{
+	struct slow_exec *exec = arg;
+	struct pollfd ready = { .fd = exec->fd, .events = POLLIN };
+	struct uffd_msg message;
+
+	check_eq(poll(&ready, 1, -1), 1);
+	check_eq(read(exec->fd, &message, sizeof(message)), sizeof(message));
+	check_eq(set_cgroup(exec->group, "cpuset.mems", exec->first), 0);
+	uffd_copy(exec->fd, exec->argument, exec->text);
+	return NULL;
+}
+
+static void exec_slowly(void *arg)
+{
+	struct slow_exec *exec = arg;
+	pthread_t thread;
+
+	exec->fd = uffd_open(0);
+	uffd_register(exec->fd, exec->argument, PAGE, UFFDIO_REGISTER_MODE_MISSING);
+	check(!pthread_create(&thread, NULL, change_and_answer, exec));
+	fail("exec: %s", strerror(exec_self("allowed", exec->argument)));
+}
+
+TEST(cpuset_changes_during_exec, .bare = true)
+{
+	struct slow_exec exec;
+	char mems[4096];
+
+	need_mitosis();
+	list_of_full_nodes(mems);
+	need_cpuset(exec.group, sizeof(exec.group), mems);
+	exec.argument = map_anon(PAGE, PAGE);
+	exec.text = map_anon(PAGE, PAGE);
+	snprintf(exec.first, sizeof(exec.first), "%d", full_nodes()->id[0]);
+	snprintf(exec.text, PAGE, "replicate %s", exec.first);
+	must_set_policy(SELF, "replicate all");
+	expect_effective(all_nodes());
+	check_eq(run_in_child(exec_slowly, &exec), 0);
 	leave_cgroup();
 }
 
@@ -1027,11 +1088,11 @@ TEST(checker_refuses, .bare = true)
 /* No test in this guest has made the checker find anything, or the runner would have told. */
 TEST(checker_has_found_nothing, .bare = true)
 {
-	char mutant[64] = "none\n";
+	char mutant[64] = "none";
 
 	check_eq(read_number("/sys/kernel/debug/mitosis/findings"), 0);
 	check(read_field("/sys/kernel/debug/mitosis/compared", "entries") >= 0);
 	/* Of a kernel without planted bugs there is no such file. */
 	read_file("/sys/kernel/debug/mitosis/mutant", mutant, sizeof(mutant));
-	check(!strcmp(mutant, "none\n"));
+	check(!strcmp(mutant, "none"));
 }

@@ -13,26 +13,6 @@
 
 #define SIZE	MB
 
-static int open_uffd(uint64_t features)
-{
-	struct uffdio_api api = { .api = UFFD_API, .features = features };
-	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0)
-		skip("userfaultfd: %s", strerror(errno));
-	if (ioctl(fd, UFFDIO_API, &api))
-		skip("userfaultfd lacks features %llx", (unsigned long long)features);
-	return fd;
-}
-
-static void uffd_register(int fd, void *p, size_t size, uint64_t mode)
-{
-	struct uffdio_register reg = { .range = { (uintptr_t)p, size }, .mode = mode };
-
-	if (ioctl(fd, UFFDIO_REGISTER, &reg))
-		skip("UFFDIO_REGISTER: %s", strerror(errno));
-}
-
 static void write_protect(int fd, void *p, size_t size, bool on)
 {
 	struct uffdio_writeprotect wp = {
@@ -52,12 +32,7 @@ struct handler {
 
 static void answer_with_copy(struct handler *handler, char *page)
 {
-	struct uffdio_copy copy = {
-		.dst = (uintptr_t)page, .src = (uintptr_t)handler->source + (page - handler->p), .len = PAGE,
-	};
-
-	if (ioctl(handler->fd, UFFDIO_COPY, &copy) && errno != EEXIST)
-		fail("UFFDIO_COPY: %s", strerror(errno));
+	uffd_copy(handler->fd, page, handler->source + (page - handler->p));
 }
 
 static void answer_with_move(struct handler *handler, char *page)
@@ -102,7 +77,7 @@ TEST(uffd_missing)
 {
 	static struct handler handler = { .answer = answer_with_copy };
 
-	handler.fd = open_uffd(0);
+	handler.fd = uffd_open(0);
 	handler.p = map_anon(SIZE, PAGE);
 	handler.source = map_anon(SIZE, PAGE);
 	fill(handler.source, SIZE, 1);
@@ -118,7 +93,7 @@ TEST(uffd_move)
 {
 	static struct handler handler = { .answer = answer_with_move };
 
-	handler.fd = open_uffd(UFFD_FEATURE_MOVE);
+	handler.fd = uffd_open(UFFD_FEATURE_MOVE);
 	handler.p = map_anon(SIZE, PAGE);
 	handler.source = map_anon(SIZE, PAGE);
 	fill(handler.source, SIZE, 1);
@@ -136,7 +111,7 @@ TEST(uffd_write_protect)
 {
 	static struct handler handler = { .answer = answer_with_access };
 
-	handler.fd = open_uffd(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
+	handler.fd = uffd_open(UFFD_FEATURE_PAGEFAULT_FLAG_WP);
 	handler.p = map_anon(SIZE, PAGE);
 	uffd_register(handler.fd, handler.p, SIZE, UFFDIO_REGISTER_MODE_WP);
 	for (int i = 0; i < nr_crew; i++)
@@ -224,7 +199,7 @@ static long scan_written(char *p, size_t size)
 
 TEST(pagemap_scan)
 {
-	int fd = open_uffd(UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED);
+	int fd = uffd_open(UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED);
 	char *p = map_anon(SIZE, PAGE);
 
 	uffd_register(fd, p, SIZE, UFFDIO_REGISTER_MODE_WP);

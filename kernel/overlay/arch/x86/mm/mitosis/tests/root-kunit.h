@@ -90,10 +90,12 @@ static void remembers_loaded_root(struct kunit *test)
 	unsigned long bits = CR3_NOFLUSH | X86_CR3_LAM_U57 | X86_CR3_LAM_U48 | 5;
 	pgd_t *primary, *copy, *loaded, *back, *saved;
 	struct mitosis_mm *m = fake_roots(test, &primary, &copy);
+	struct mm_struct *saved_mm, *switching;
 	unsigned long flags, cr3, cr3_back;
 
 	local_irq_save(flags);
 	saved = this_cpu_read(loaded_copy);
+	saved_mm = this_cpu_read(cpu_tlbstate.loaded_mm);
 	m->node[numa_node_id()].root = copy;
 	cr3 = __mitosis_cr3(__sme_pa(primary) | bits);
 	loaded = __mitosis_loaded_root(primary);
@@ -101,6 +103,8 @@ static void remembers_loaded_root(struct kunit *test)
 	cr3_back = __mitosis_cr3(__sme_pa(primary) | bits);
 	back = this_cpu_read(loaded_copy);
 	this_cpu_write(loaded_copy, saved);
+	switching = this_cpu_read(cpu_tlbstate.loaded_mm);
+	this_cpu_write(cpu_tlbstate.loaded_mm, saved_mm);
 	local_irq_restore(flags);
 	no_ring(primary);
 	no_ring(copy);
@@ -109,20 +113,25 @@ static void remembers_loaded_root(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, loaded, copy);
 	KUNIT_EXPECT_EQ(test, cr3_back, __sme_pa(primary) | bits);
 	KUNIT_EXPECT_NULL(test, back);
+	/* What an NMI sees meanwhile. */
+	KUNIT_EXPECT_PTR_EQ(test, switching, LOADED_MM_SWITCHING);
 }
 
 /* So do those without copies: their PGD page need not name an mm. */
 static void others_keep_primary(struct kunit *test)
 {
 	pgd_t *primary = fake_root(test), *saved, *loaded;
+	struct mm_struct *saved_mm;
 	unsigned long flags, cr3;
 
 	virt_to_ptdesc(primary)->pt_mm = (void *)1;
 	local_irq_save(flags);
 	saved = this_cpu_read(loaded_copy);
+	saved_mm = this_cpu_read(cpu_tlbstate.loaded_mm);
 	cr3 = __mitosis_cr3(__sme_pa(primary));
 	loaded = this_cpu_read(loaded_copy);
 	this_cpu_write(loaded_copy, saved);
+	this_cpu_write(cpu_tlbstate.loaded_mm, saved_mm);
 	local_irq_restore(flags);
 	no_ring(primary);
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Memory that is written and checked from all nodes. */
+#include <fcntl.h>
 #include <linux/mempolicy.h>
+#include <linux/userfaultfd.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 
 #include "../mitosis_test.h"
@@ -242,4 +245,35 @@ int node_of_page(void *p)
 
 	check_ok(syscall(SYS_move_pages, 0, 1UL, &p, NULL, &status, 0));
 	return status;
+}
+
+/* userfaultfd: who waits for whom is up to the test. */
+
+int uffd_open(uint64_t features)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0)
+		skip("userfaultfd: %s", strerror(errno));
+	if (ioctl(fd, UFFDIO_API, &api))
+		skip("userfaultfd lacks features %llx", (unsigned long long)features);
+	return fd;
+}
+
+void uffd_register(int fd, void *p, size_t size, uint64_t mode)
+{
+	struct uffdio_register reg = { .range = { (uintptr_t)p, size }, .mode = mode };
+
+	if (ioctl(fd, UFFDIO_REGISTER, &reg))
+		skip("UFFDIO_REGISTER: %s", strerror(errno));
+}
+
+/* Answer a fault: what is at @from becomes the page. */
+void uffd_copy(int fd, void *page, const void *from)
+{
+	struct uffdio_copy copy = { .dst = (uintptr_t)page, .src = (uintptr_t)from, .len = PAGE };
+
+	if (ioctl(fd, UFFDIO_COPY, &copy) && errno != EEXIST)
+		fail("UFFDIO_COPY: %s", strerror(errno));
 }
