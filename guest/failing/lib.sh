@@ -12,8 +12,8 @@ die() { echo "# $*"; exit 1; }
 
 # sites FLAVOUR: where the project's code, but for its unit tests and what runs once at
 # boot, calls an allocator: the address behind the call, which the stack of a failing
-# allocation shows; what injects failures there; function and allocator. The addresses are
-# those in the objects, moved to where this kernel has one of the object's symbols.
+# allocation shows; function and allocator. The addresses are those in the objects, moved to
+# where this kernel has one of the object's symbols.
 sites() {
 	local objects=$top/build/kernel-$1/arch/x86/mm/mitosis object start base
 	local units=$top/kernel/overlay/arch/x86/mm/mitosis/tests
@@ -36,33 +36,41 @@ sites() {
 			{ call = $2 == "call" }' | tr -d : |
 		while read -r after start name called; do
 			! grep -qE "^(static )?.*\b$name\(" "$units"/*.h || continue
-			printf '0x%x %s %s+0x%x %s\n' $((base + after)) \
-				"$(case $called in *pages*) echo fail_page_alloc ;; *) echo failslab ;; esac)" \
-				"$name" $((after - start)) "${called%_noprof}"
+			printf '0x%x %s+0x%x %s\n' $((base + after)) "$name" $((after - start)) "${called%_noprof}"
 		done
 	done
 }
 
-# fail PERCENT INJECTOR FIRST [LAST]: let so many of the allocations fail that were called
-# from these addresses. What is injected is counted down from $many.
+# fail PERCENT ADDRESS INJECTOR...: let so many of the allocations fail that were called from
+# there. What is injected is counted down from $many.
 fail() {
-	local knobs=/sys/kernel/debug/$2
-	echo 0 >"$knobs/probability"
-	echo N >"$knobs/task-filter"
-	echo N >"$knobs/ignore-gfp-wait"
-	[ "$2" = failslab ] || echo 0 >"$knobs/min-order"
-	echo 0 >"$knobs/verbose"
-	echo 1 >"$knobs/interval"
-	echo 0 >"$knobs/space"
-	echo 16 >"$knobs/stacktrace-depth"
-	printf '0x%x\n' "$3" >"$knobs/require-start"
-	printf '0x%x\n' $((${4:-$3} + 1)) >"$knobs/require-end"
-	echo $many >"$knobs/times"
-	echo "$1" >"$knobs/probability"
+	local percent=$1 address=$2 injector knobs
+	shift 2
+	for injector; do
+		knobs=/sys/kernel/debug/$injector
+		echo 0 >"$knobs/probability"
+		echo N >"$knobs/task-filter"
+		echo N >"$knobs/ignore-gfp-wait"
+		[ "$injector" = failslab ] || echo 0 >"$knobs/min-order"
+		echo 0 >"$knobs/verbose"
+		echo 1 >"$knobs/interval"
+		echo 0 >"$knobs/space"
+		echo 16 >"$knobs/stacktrace-depth"
+		printf '0x%x\n' "$address" >"$knobs/require-start"
+		printf '0x%x\n' $((address + 1)) >"$knobs/require-end"
+		echo $many >"$knobs/times"
+		echo "$percent" >"$knobs/probability"
+	done
 }
 
-# injected INJECTOR: the number of failures since fail().
-injected() { echo $((many - $(</sys/kernel/debug/"$1"/times))); }
+# injected INJECTOR...: the number of failures since fail().
+injected() {
+	local injector sum=0
+	for injector; do
+		sum=$((sum + many - $(</sys/kernel/debug/"$injector"/times)))
+	done
+	echo $sum
+}
 
 stop_failing() {
 	echo 0 >/sys/kernel/debug/failslab/probability

@@ -237,7 +237,7 @@ static pid_t begin(void)
 
 struct finding run_sequence(const struct sequence *sequence)
 {
-	long findings = findings_of_checker(), replicas = without_mitosis ? 0 : replica_bytes_of_all();
+	long findings = findings_of_checker(), replicas = replica_bytes_of_all();
 	pid_t pid;
 
 	prepare(sequence);
@@ -249,7 +249,7 @@ struct finding run_sequence(const struct sequence *sequence)
 
 struct finding run_race(const struct race *wanted)
 {
-	long findings = findings_of_checker(), replicas = without_mitosis ? 0 : replica_bytes_of_all();
+	long findings = findings_of_checker(), replicas = replica_bytes_of_all();
 	pid_t pid;
 
 	prepare(NULL);

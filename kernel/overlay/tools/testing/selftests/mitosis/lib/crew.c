@@ -237,7 +237,7 @@ static void rest(const struct member *member, void *arg)
 
 long replica_bytes_of_all(void)
 {
-	return read_number("/sys/kernel/mm/mitosis/replica_bytes");
+	return without_mitosis ? 0 : read_number("/sys/kernel/mm/mitosis/replica_bytes");
 }
 
 static bool no_more_replicas_than(long bytes)
