@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* /proc/PID/pgtable_policy and /sys/kernel/mm/mitosis/: requests, errors, rights, inheritance. */
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
@@ -8,6 +9,7 @@
 #include <sys/prctl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "mitosis_test.h"
@@ -641,6 +643,32 @@ TEST(cpuset_limits_nodes)
 		fail("the policy does not follow the cpuset");
 	check_tables(SELF);
 	leave_cgroup();
+}
+
+/* A child that is born into another cpuset than its parent's. */
+TEST(cpuset_of_child, .bare = true)
+{
+	struct clone_args args = { .flags = CLONE_INTO_CGROUP, .exit_signal = SIGCHLD };
+	char group[128], first[32], expected[64];
+	int status;
+	pid_t pid;
+
+	need_mitosis();
+	snprintf(first, sizeof(first), "%d", full_nodes()->id[0]);
+	snprintf(expected, sizeof(expected), "replicate %s", first);
+	need_cpuset(group, sizeof(group), first);
+	leave_cgroup();
+	must_set_policy(SELF, "replicate all");
+	expect_effective(all_nodes());
+	args.cgroup = check_ok(open(group, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	pid = check_ok(syscall(SYS_clone3, &args, sizeof(args)));
+	if (!pid)
+		_exit(!wait_until(in_force(expected), 10));
+	check_eq(waitpid(pid, &status, 0), pid);
+	if (status)
+		fail("the child has not got the nodes of its cpuset");
+	expect_effective(all_nodes());
+	close(args.cgroup);
 }
 
 /* An exec that waits for its argument, which comes when the cpuset has changed. */
