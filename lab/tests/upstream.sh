@@ -51,6 +51,19 @@ judged() {
 	"$lab/../fortress/upstream/compare" fails="$work/fails" stock="$work/stock" off="$work/off" all="$work/all" mm
 }
 
+# A test that goes round fewer times is the same; one that fails in a round is not.
+rounds() { sed 's/^@test cow -x/@test test_stress.sh/; s/^ok 4 unpin.*/ok 4 fork/; s/^ok 3 pin.*/ok 3 fork/'; }
+goes_round() {
+	echo '' >"$work/complaints"
+	recorded | rounds >"$work/output"
+	"$lab/../fortress/upstream/results" "$work"/{output,complaints} >"$work/rounds"
+	grep -qx 'test_stress.sh: fork	pass	' "$work/rounds"
+	test "$(grep -c 'stress.sh: fork' "$work/rounds")" = 1
+	recorded | rounds | sed 's/^ok 3/not ok 3/' >"$work/output"
+	"$lab/../fortress/upstream/results" "$work"/{output,complaints} >"$work/rounds"
+	grep -qx 'test_stress.sh: fork	fail	' "$work/rounds"
+}
+
 all_as_it_is() {
 	judged '' >"$work/judged"
 	diff -u - "$work/judged" <<-'EXPECTED'
@@ -76,6 +89,7 @@ differs() { # NAME EXPRESSION [COMPLAINT]
 }
 
 check 'upstream: the same on all kernels' all_as_it_is
+check 'upstream: rounds of one test' goes_round
 check 'upstream: a test inside of a test fails' differs 'cow -x: fork' 's/^ok 1/not ok 1/'
 check 'upstream: a part of a test fails' differs 'plain: move on anon' 's/done/failed [reason: x]/'
 check 'upstream: a test fails' differs 'cow -x' '/^@test cow/,/^@end/s/^@end 0/@end 1/'
