@@ -3,6 +3,9 @@
 # KTAP, for scripts that run in a guest: a plan, a line for each test, and comments.
 
 number=0 failed=0
+# Each line at once; a sed that does not know how (busybox) may do without.
+unbuffered=-u
+sed -u '' </dev/null 2>/dev/null || unbuffered=
 
 plan() { # NUMBER-OF-TESTS
 	echo 'KTAP version 1'
@@ -21,7 +24,7 @@ result() {
 	fi
 }
 
-comments() { sed -u 's/^/# /'; }
+comments() { sed $unbuffered 's/^/# /'; }
 
 # report NAME COMMAND...: a test that is a command, and what it prints as comments.
 report() {
@@ -32,12 +35,12 @@ report() {
 	result "$status" "$name"
 }
 
-# program NAME COMMAND...: a test program, whose own KTAP becomes subtests. With 4 it skips.
-program() {
+# subtests NAME COMMAND...: a test program, whose own KTAP becomes subtests. With 4 it skips.
+subtests() {
 	name=$1
 	shift
 	echo "    # Subtest: $name"
-	{ "$@"; echo $? >/tmp/status; } | sed -u 's/^/    /'
+	{ "$@"; echo $? >/tmp/status; } | sed $unbuffered 's/^/    /'
 	read -r status </tmp/status
 	if [ "$status" -eq 4 ]; then
 		number=$((number + 1))

@@ -2,6 +2,8 @@
 # Results of the kernel's own tests on three kernels, and what is made of them.
 # shellcheck shell=bash disable=SC2154 # $lab, $work, check(): see run
 
+upstream=$lab/../fortress/upstream
+
 # A run in which all is well; each test changes the last column.
 recorded() {
 	cat <<-'RECORDED'
@@ -45,22 +47,22 @@ judged() {
 			sed -i "$1" "$work/output"
 			[ $# -eq 1 ] || echo "$2" >"$work/complaints"
 		fi
-		"$lab/../fortress/upstream/results" "$work"/{output,complaints} >"$work/$column"
+		"$upstream/results" "$work"/{output,complaints} >"$work/$column"
 	done
 	echo 'mm:died* for a reason' >"$work/fails"
-	"$lab/../fortress/upstream/compare" fails="$work/fails" stock="$work/stock" off="$work/off" all="$work/all" mm
+	"$upstream/compare" fails="$work/fails" stock="$work/stock" off="$work/off" all="$work/all" mm
 }
 
 # A test that goes round fewer times is the same; one that fails in a round is not.
 rounds() { sed 's/^@test cow -x/@test test_stress.sh/; s/^ok 4 unpin.*/ok 4 fork/; s/^ok 3 pin.*/ok 3 fork/'; }
 goes_round() {
-	echo '' >"$work/complaints"
+	: >"$work/complaints"
 	recorded | rounds >"$work/output"
-	"$lab/../fortress/upstream/results" "$work"/{output,complaints} >"$work/rounds"
+	"$upstream/results" "$work"/{output,complaints} >"$work/rounds"
 	grep -qx 'test_stress.sh: fork	pass	' "$work/rounds"
 	test "$(grep -c 'stress.sh: fork' "$work/rounds")" = 1
 	recorded | rounds | sed 's/^ok 3/not ok 3/' >"$work/output"
-	"$lab/../fortress/upstream/results" "$work"/{output,complaints} >"$work/rounds"
+	"$upstream/results" "$work"/{output,complaints} >"$work/rounds"
 	grep -qx 'test_stress.sh: fork	fail	' "$work/rounds"
 }
 
