@@ -37,7 +37,7 @@ static const struct column columns[] = {
 	COLUMN("SHRUNK", "copies taken away, since boot", VALUE_COUNT, shrunk),
 	COLUMN("FALLBACKS", "tables shared because a node had no memory",
 	       VALUE_COUNT, fallbacks),
-	COLUMN("REPAIRS", "of those, copied later", VALUE_COUNT, repairs),
+	COLUMN("REPAIRS", "copies made after a fallback or reclaim", VALUE_COUNT, repairs),
 	{ 0 }
 };
 
