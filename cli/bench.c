@@ -317,7 +317,7 @@ static void obey(struct run *run)
 	char command[16];
 	ssize_t size = read(run->child.commands, command, sizeof(command));
 
-	if (size == 7 && !memcmp(command, "enable\n", 7))
+	if (size == 7 && !memcmp(command, "enable\n", 7) && !run->inside)
 		begin_region(run);
 	else if (size == 8 && !memcmp(command, "disable\n", 8) && run->inside)
 		end_region(run);
@@ -425,6 +425,8 @@ int command_bench(int argc, char **argv)
 	struct cpu cpu;
 
 	parse(argc, argv, &options);
+	/* It may be inherited as ignored, and then nobody learns how a program ended. */
+	signal(SIGCHLD, SIG_DFL);
 	cpu_identify(&cpu);
 	if (options.counters) {
 		print_counters(&cpu);

@@ -58,6 +58,8 @@ static int side_node(struct lanes *lanes, enum side side)
 
 static void set_policy(struct lane *lane, int option, char *list)
 {
+	if (lane->policy.mode)
+		usage_error("bench", "lane '%s' has both tables: and copies:", lane->name);
 	policy_option(&lane->policy, "bench", option, list);
 	policy_validate(&lane->policy);
 	if (option == 'b')
@@ -163,6 +165,9 @@ static bool add_parts(struct lanes *lanes, const char *text)
 
 void lanes_add(struct lanes *lanes, const char *text)
 {
+	/* Its name goes into reports in JSON as it is. */
+	if (strpbrk(text, "\"\\"))
+		usage_error("bench", "'%s' is no lane: names have neither quotes nor backslashes", text);
 	if (!add_named(lanes, text) && !add_parts(lanes, text))
 		usage_error("bench", "'%s' is no lane: give a placement, such as RP-LD, or NAME=PART[,PART]... of cpus:N, data:N, tables:N, copies:LIST and loaded:N",
 			    text);

@@ -162,8 +162,9 @@ void program_end(struct child *child, const char *name, const char *where)
 {
 	int status;
 
-	while (waitpid(child->pid, &status, 0) < 0 && errno == EINTR)
-		;
+	while (waitpid(child->pid, &status, 0) < 0)
+		if (errno != EINTR)
+			err(EXIT_FAILURE, "cannot wait for '%s'", name);
 	close(child->commands);
 	close(child->answers);
 	if (WIFSIGNALED(status))

@@ -26,13 +26,19 @@ result() {
 
 comments() { sed $unbuffered 's/^/# /'; }
 
+# What the command before a pipe has left: with memory gone its shell may be killed, too.
+status_of_last() {
+	read -r status 2>/dev/null </tmp/status || status=137
+	echo "$status"
+}
+
 # report NAME COMMAND...: a test that is a command, and what it prints as comments.
 report() {
 	name=$1
 	shift
+	rm -f /tmp/status
 	{ "$@" 2>&1 </dev/null; echo $? >/tmp/status; } | comments
-	read -r status </tmp/status
-	result "$status" "$name"
+	result "$(status_of_last)" "$name"
 }
 
 # subtests NAME COMMAND...: a test program, whose own KTAP becomes subtests. With 4 it skips.
@@ -40,8 +46,9 @@ subtests() {
 	name=$1
 	shift
 	echo "    # Subtest: $name"
+	rm -f /tmp/status
 	{ "$@"; echo $? >/tmp/status; } | sed $unbuffered 's/^/    /'
-	read -r status </tmp/status
+	status=$(status_of_last)
 	if [ "$status" -eq 4 ]; then
 		number=$((number + 1))
 		echo "ok $number $name # SKIP"

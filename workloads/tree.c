@@ -59,6 +59,12 @@ static uint64_t period_size(const struct tree *tree)
 	return tree->layout == TREE_JOINT ? size : size + tree->keys.period + tree->links.period;
 }
 
+/* A link has 32 bits for a place in the period of any pool. */
+static bool links_reach(const struct tree *tree)
+{
+	return tree->nodes.period <= UINT32_MAX && tree->records.period <= UINT32_MAX;
+}
+
 /* Choose the height of the period's subtree. */
 static unsigned int choose_height(struct tree *tree, uint64_t limit, uint64_t page)
 {
@@ -68,7 +74,7 @@ static unsigned int choose_height(struct tree *tree, uint64_t limit, uint64_t pa
 	if (period_size(tree) > limit)
 		die("--size and --backing: a tree needs at least %llu bytes",
 		    (unsigned long long)period_size(tree));
-	for (; period_size(tree) <= limit; height++)
+	for (; period_size(tree) <= limit && links_reach(tree); height++)
 		size_pools(tree, height + 2, page);
 	size_pools(tree, height, page);
 	return height;

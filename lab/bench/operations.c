@@ -61,12 +61,14 @@ static void touch(void)
 
 static void read_only(void)
 {
-	mprotect(memory, MEMORY, PROT_READ);
+	if (mprotect(memory, MEMORY, PROT_READ))
+		err(1, "mprotect");
 }
 
 static void writable(void)
 {
-	mprotect(memory, MEMORY, PROT_READ | PROT_WRITE);
+	if (mprotect(memory, MEMORY, PROT_READ | PROT_WRITE))
+		err(1, "mprotect");
 }
 
 static void make_read_only(void)
@@ -77,8 +79,12 @@ static void make_read_only(void)
 
 static void reap(pid_t pid)
 {
-	if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+	int status;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		err(1, "fork");
+	if (WIFEXITED(status) && WEXITSTATUS(status))
+		errx(1, "a child failed");
 }
 
 static void fork_exit(void)

@@ -118,6 +118,22 @@ must_crash() {
 	END
 }
 
+# A machine that QEMU refuses has died of nothing that was tested.
+never_started() {
+	boot=$work/refused-boot
+	printf '#!/bin/sh\nexit 125\n' >"$boot"
+	chmod +x "$boot"
+	runs '0 passed, 1 failed, 0 skipped' 1 <<<'dies n4 - 10 - must-crash dies true'
+}
+
+# One that nobody knows fails its own row, and no other.
+unknown_machine() {
+	runs '1 passed, 1 failed, 0 skipped' 1 <<-'END'
+	wrong none - 10 - lab/check
+	good  host - 10 - true
+	END
+}
+
 # A machine that loses an interrupt so many times before all is well.
 losing_machine() { # TIMES
 	boot=$work/losing-boot
@@ -226,7 +242,7 @@ limit_leaves_groups() {
 }
 
 for test in prepares counts_statuses counts_ktap shows_last_words status_beats_ktap skip_never_hides_failure time_runs_out \
-	nothing_passed_is_failure unexpected_skips_are_shown success must_fail must_fail_ends must_crash selects \
+	nothing_passed_is_failure unexpected_skips_are_shown success must_fail must_fail_ends must_crash never_started unknown_machine selects \
 	lost_interrupt_runs_again lost_interrupt_twice_fails signal_ends_groups runs_one_after_the_other keeps_what_passed \
 	keeps_nothing_unknown limit_leaves_groups; do
 	check "runner/$test" "$test"

@@ -83,6 +83,45 @@ protects_edits() {
 	cmp kernel/overlay/mm/mitosis.c build/tree/mm/mitosis.c
 }
 
+# Another release makes another tree: what was edited in the old one is named first.
+protects_edits_from_release() {
+	new_project
+	echo edit >>build/tree/Makefile
+	echo 2 >build/source.version
+	fails lab/tree 2>said
+	grep -qx Makefile said
+	grep -qx edit build/tree/Makefile
+	lab/tree --discard
+	cmp build/source/Makefile build/tree/Makefile
+}
+
+# What could not be written is no edit of somebody's.
+fails_on_full_disk() {
+	new_project
+	mkdir bin
+	cat >bin/rsync <<-END
+	#!/bin/sh
+	case "\$*" in *--checksum*) exit 11 ;; esac
+	exec $(command -v rsync) "\$@"
+	END
+	chmod +x bin/rsync
+	echo newer >>kernel/overlay/mm/mitosis.c
+	fails env PATH="$PWD/bin:$PATH" lab/tree
+	lab/tree
+	cmp kernel/overlay/mm/mitosis.c build/tree/mm/mitosis.c
+}
+
+# A patch of which nothing is left goes.
+refreshes_nothing() {
+	new_project
+	sed -i 's/^ten$/10/' build/tree/mm/memory.c
+	lab/refresh 0001-first
+	test ! -e kernel/patches/0001-first.patch
+	lab/tree
+	grep -qx 10 build/tree/mm/memory.c
+	grep -qx forty build/tree/mm/memory.c
+}
+
 refuses_misfit() {
 	new_project
 	sed -i 's/^10$/X/' build/source/mm/memory.c
@@ -207,7 +246,7 @@ refresh_refuses_conflict() {
 	grep -qx edit build/tree/mm/mitosis.c
 }
 
-for test in composes keeps_times forgets protects_edits refuses_misfit tolerates_point_release \
+for test in composes keeps_times forgets protects_edits protects_edits_from_release fails_on_full_disk refreshes_nothing refuses_misfit tolerates_point_release \
 	refreshes_overlay refreshes_last_owner refreshes_named_owner refreshes_new_patch refreshes_new_patch_between \
 	refresh_round_trip refresh_respects_newer refresh_refuses_conflict; do
 	check "series/$test" "$test"

@@ -43,7 +43,8 @@ static bool parse(struct lane *lane, const char *text)
 	size_t name = strcspn(text, "=");
 	const char *part = text + name;
 
-	if (!name)
+	/* Names go into JSON as they are. */
+	if (!name || strcspn(text, "\"\\") < name)
 		return false;
 	lane->name = strndup(text, name);
 	if (!lane->name || !*part)

@@ -74,6 +74,10 @@ static void find_registers(void)
 			if (!strcmp(all->data[i].name, register_names[k]))
 				registers[k] = all->data[i].handle;
 	g_array_free(all, true);
+	for (unsigned int k = 0; k < NR_REGISTERS; k++)
+		if (!registers[k])
+			source_refuse(source, "this QEMU does not name the register %s: one from 9.0 on does",
+				      register_names[k]);
 }
 
 /* Of the vCPU that executes. Four bytes only while it executes 32-bit code. */

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "pace.h"
 #include "pagetable.h"
@@ -403,8 +404,10 @@ static void write_report(struct source *source)
 		return;
 	}
 	system_report(source->sys, options->format, file);
-	if (ferror(file) | fclose(file))
+	if (ferror(file) | fclose(file)) {
 		source_refuse(source, "cannot write %s: %s", options->report, strerror(errno));
+		unlink(options->report);
+	}
 }
 
 /* End what the program did not. */

@@ -36,7 +36,7 @@ static const char *complaint(const char *path, const char *setting)
 
 #define REFUSES(setting, wanted) EXPECT_COMPLAINT(HASWELL, setting, "setting:1: " wanted "\n")
 
-/* A file in the folder of machines, so that it may be like one of them. */
+/* Not in the folder of machines: it cannot be like one of them. */
 static const char *write_file(const char *content)
 {
 	static char path[64];

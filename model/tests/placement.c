@@ -100,7 +100,7 @@ TEST(refused_lanes)
 {
 	static const char *const wrong[] = {
 		"", "=data:0", "A=", "A=data", "A=data:", "A=data:x", "A=data:1x", "A=data:-1",
-		"A=data:0,", "A=,data:0", "A=code:0", "A=data:64", "A=tables:1=2",
+		"A\"=data:0", "A\\=data:0", "A=data:0,", "A=,data:0", "A=code:0", "A=data:64", "A=tables:1=2",
 	};
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
