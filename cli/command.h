@@ -7,6 +7,7 @@ int command_run(int argc, char **argv);
 int command_set(int argc, char **argv);
 int command_show(int argc, char **argv);
 int command_dump(int argc, char **argv);
+int command_top(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_verify(int argc, char **argv);
 int command_bench(int argc, char **argv);

@@ -6,19 +6,19 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 #include "capture.h"
 #include "command.h"
+#include "interval.h"
 #include "picture.h"
 #include "proc.h"
+#include "terminal.h"
 #include "util.h"
 
 #define FILE_NAME	"numa_pgtables"
 #define WIDTH_MIN	40
 #define WIDTH_MAX	10000
-#define INTERVAL_MAX	(366 * 86400.0)
 
 struct options {
 	struct pids pids;
@@ -52,25 +52,6 @@ static void help(void)
 	exit(EXIT_SUCCESS);
 }
 
-static double parse_interval(const char *text)
-{
-	char *end;
-	double seconds = strtod(text, &end);
-
-	if (end == text || *end || !(seconds >= 0.01 && seconds <= INTERVAL_MAX))
-		errx(EXIT_FAILURE, "'%s' is no interval: give seconds, 0.01 or more", text);
-	return seconds;
-}
-
-static uint64_t parse_positive(const char *text)
-{
-	uint64_t number;
-
-	if (!parse_number(text, &number) || !number)
-		errx(EXIT_FAILURE, "'%s' is no count: give a number above 0", text);
-	return number;
-}
-
 static int parse_width(const char *text)
 {
 	uint64_t width;
@@ -95,10 +76,10 @@ static void take_option(struct options *options, int option, char *argument)
 		pids_parse(&options->pids, argument);
 		break;
 	case 'i':
-		options->interval = parse_interval(argument);
+		options->interval = interval_parse(argument);
 		break;
 	case 'n':
-		options->count = parse_positive(argument);
+		options->count = repeats_parse(argument);
 		break;
 	case 'f':
 		add_input(options, argument);
@@ -126,13 +107,12 @@ static void take_option(struct options *options, int option, char *argument)
 	}
 }
 
-static int terminal_width(void)
+static int default_width(void)
 {
-	struct winsize size;
+	int columns, rows;
 
-	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || size.ws_col < WIDTH_MIN)
-		return 80;
-	return size.ws_col;
+	terminal_size(&columns, &rows);
+	return columns < WIDTH_MIN ? 80 : columns;
 }
 
 static void validate(const struct options *options)
@@ -172,7 +152,7 @@ static void parse(int argc, char **argv, struct options *options)
 			    argv[optind]);
 	pids_parse_all(&options->pids, argv + optind);
 	if (!options->style.width)
-		options->style.width = terminal_width();
+		options->style.width = default_width();
 	options->style.changes = options->interval > 0 || options->input_count > 1;
 	validate(options);
 	table_init(&options->style.table, picture_columns, options->output, true);
@@ -313,28 +293,6 @@ static void look_again(struct live *live)
 		warnx("process %d runs another program: counting starts anew", live->pid);
 }
 
-static bool is_before(const struct timespec *one, const struct timespec *other)
-{
-	if (one->tv_sec != other->tv_sec)
-		return one->tv_sec < other->tv_sec;
-	return one->tv_nsec < other->tv_nsec;
-}
-
-/* Dumps that were missed, because the machine slept, are not made up for. */
-static void wait_until(struct timespec *when, double seconds)
-{
-	long nanoseconds = when->tv_nsec + (long)((seconds - (double)(time_t)seconds) * 1e9);
-	struct timespec now;
-
-	when->tv_sec += (time_t)seconds + nanoseconds / 1000000000;
-	when->tv_nsec = nanoseconds % 1000000000;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (is_before(when, &now))
-		*when = now;
-	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, when, NULL) == EINTR)
-		;
-}
-
 static int print_live(const struct options *options, struct live *live)
 {
 	struct picture picture = {
@@ -376,7 +334,7 @@ static int dump_process(const struct options *options)
 		return explain_process(live.pid, FILE_NAME, errno);
 	clock_gettime(CLOCK_MONOTONIC, &when);
 	for (next_dump(options, &live); !live.ended && left != 1; left -= left > 0) {
-		wait_until(&when, options->interval);
+		interval_wait(&when, options->interval);
 		next_dump(options, &live);
 	}
 	capture_free(live.before);

@@ -17,6 +17,7 @@ static const struct command commands[] = {
 	{ "set", "change the policy of running processes", command_set },
 	{ "show", "show policies and what is in force", command_show },
 	{ "dump", "show where the page tables of a process lie", command_dump },
+	{ "top", "show the largest processes again and again", command_top },
 	{ "status", "show the state of the system", command_status },
 	{ "verify", "compare replicas with their originals", command_verify },
 	{ "bench", "measure what it costs where page tables lie", command_bench },

@@ -7,7 +7,7 @@
 #include "command.h"
 #include "json.h"
 #include "proc.h"
-#include "table.h"
+#include "status.h"
 #include "util.h"
 
 #define DIRECTORY "/sys/kernel/mm/mitosis"
@@ -17,16 +17,10 @@ struct options {
 	bool json, verbose;
 };
 
-struct status {
-	const char *support;
-	char *policy, *nodes;
-	uint64_t active, processes, replicas, grown, shrunk, fallbacks, repairs;
-};
-
 #define COLUMN(name, help, type, member) \
 	{ name, help, type, offsetof(struct status, member), false }
 
-static const struct column columns[] = {
+const struct column status_columns[] = {
 	COLUMN("SUPPORT", "yes, off (mitosis=off, or Xen PV), or no", VALUE_TEXT, support),
 	COLUMN("POLICY", "of processes with the policy 'default'", VALUE_TEXT, policy),
 	COLUMN("NODES", "nodes that are online", VALUE_TEXT, nodes),
@@ -49,7 +43,7 @@ static void help(void)
 	      " -o, --output COLUMNS  only these\n"
 	      " -J, --json            JSON\n"
 	      " -h, --help            this help\n", stdout);
-	table_help(columns);
+	table_help(status_columns);
 	exit(EXIT_SUCCESS);
 }
 
@@ -110,7 +104,7 @@ static const char *support_of(const char *policy)
 	return strcmp(policy, "off") ? "yes" : "off";
 }
 
-static void read_status(struct status *status)
+void status_read(struct status *status)
 {
 	status->policy = read_file(DIRECTORY "/policy");
 	status->support = support_of(status->policy);
@@ -122,6 +116,12 @@ static void read_status(struct status *status)
 	status->shrunk = read_count("shrunk");
 	status->fallbacks = read_count("fallbacks");
 	status->repairs = read_count("repairs");
+}
+
+void status_free(struct status *status)
+{
+	free(status->policy);
+	free(status->nodes);
 }
 
 static void print(const struct options *options, const struct table *table,
@@ -157,13 +157,12 @@ int command_status(int argc, char **argv)
 	int code;
 
 	parse(argc, argv, &options);
-	table_init(&table, columns, options.output, true);
+	table_init(&table, status_columns, options.output, true);
 	table.exact = options.verbose;
-	read_status(&status);
+	status_read(&status);
 	print(&options, &table, &status);
 	code = explain(&status);
-	free(status.policy);
-	free(status.nodes);
+	status_free(&status);
 	table_free(&table);
 	return code;
 }
