@@ -9,7 +9,9 @@ recorded() {
 	cat <<-'RECORDED'
 		@test cow -x
 		TAP version 13
-		1..4
+		1..5
+		# [RUN] exit ... with base page
+		ok 5 No leak
 		ok 1 fork
 		ok 2 # SKIP no THP
 		ok 3 pin # SKIP no io_uring
@@ -69,6 +71,7 @@ goes_round() {
 all_as_it_is() {
 	judged '' >"$work/judged"
 	diff -u - "$work/judged" <<-'EXPECTED'
+		pass	cow -x: exit ... with base page	pass	pass	pass	
 		pass	cow -x: fork	pass	pass	pass	
 		same	cow -x: no THP	skip	skip	skip	no THP
 		same	cow -x: pin	skip	skip	skip	no io_uring
