@@ -89,12 +89,22 @@ all_as_it_is() {
 	EXPECTED
 }
 
+# A status above that of the last signal is the program's own.
+assertion() {
+	: >"$work/complaints"
+	printf '%s\n' '@test debug_regs' '==== Test Assertion Failure ====' '  lib/x.c:7: a != b' '  pid=1' \
+		'@end 254 0' >"$work/output"
+	"$upstream/results" "$work"/{output,complaints} >"$work/assertion"
+	grep -qx 'debug_regs	fail	exit status 254: lib/x.c:7: a != b' "$work/assertion"
+}
+
 differs() { # NAME EXPRESSION [COMPLAINT]
 	judged "${@:2}" | grep '^differs' | tee /dev/stderr | cut -f 2 | grep -qFx -e "$1"
 }
 
 check 'upstream: the same on all kernels' all_as_it_is
 check 'upstream: rounds of one test' goes_round
+check 'upstream: a failed assertion' assertion
 check 'upstream: a test inside of a test fails' differs 'cow -x: fork' 's/^ok 1/not ok 1/'
 check 'upstream: a part of a test fails' differs 'plain: move on anon' 's/done/failed [reason: x]/'
 check 'upstream: a test fails' differs 'cow -x' '/^@test cow/,/^@end/s/^@end 0/@end 1/'
