@@ -53,11 +53,20 @@ static bool makes_page_tables(const char *frame)
 	return false;
 }
 
+/*
+ * Of the same calls, but no page table: slabs, as of the locks that are apart from their page, and
+ * what tools keep of stacks. How many there are depends on what KASAN holds back.
+ */
+static bool is_of_allocator(const char *frame)
+{
+	return strstr(frame, " allocate_slab") || strstr(frame, " stack_depot_save");
+}
+
 /* Page owner shows a stack, a line for each frame, and then the number of its pages. */
 static struct counts owned_pages(void)
 {
 	struct counts counts = { .nr = 1 };
-	bool counted = false;
+	bool made = false, other = false;
 	char line[512];
 	FILE *file;
 	long pages;
@@ -67,11 +76,13 @@ static struct counts owned_pages(void)
 		skip("no page owner: CONFIG_PAGE_OWNER, and page_owner=on on the kernel's command line");
 	while (fgets(line, sizeof(line), file)) {
 		if (sscanf(line, "nr_base_pages: %ld", &pages) != 1) {
-			counted |= makes_page_tables(line);
+			made |= makes_page_tables(line);
+			other |= is_of_allocator(line);
 			continue;
 		}
-		counts.pages[0] += counted ? pages : 0;
-		counted = false;
+		counts.pages[0] += made && !other ? pages : 0;
+		made = false;
+		other = false;
 	}
 	fclose(file);
 	return counts;
