@@ -69,6 +69,60 @@ report_of_earlier_kernel() {
 	fails grep -q '^| good .* \* |$' build/fortress/report.md
 }
 
+# A machine that has run little publishes: what the page says of the rest stays in it.
+page_of_another_machine() {
+	shards
+	printf '#!/bin/sh\ncat "$1"/*/verdicts\n' >fortress/two/table
+	fails fortress -p
+	cp docs/reliability.md before.md
+	rm -r build/fortress
+	fortress -r -p
+	diff -u before.md docs/reliability.md
+
+	ONLY='late' fortress -p
+	fails grep -q 'not run |$' docs/reliability.md
+	grep -qx '| good: b | no\\|thing |' docs/reliability.md
+	grep -qx '| bad: bad | exit status 3 |' docs/reliability.md
+	grep -qx "Of rows run on $(date -u +%F): late." docs/reliability.md
+	grep -qx "Of rows run on $(date -u +%F): bad late." docs/reliability.md
+	grep -qx 'fail	bad	exit status 3' docs/reliability.md
+	cp docs/reliability.md before.md
+	fortress -r -p
+	diff -u before.md docs/reliability.md
+
+	# The last row that the older block is of.
+	echo 'bad host - 10 - true' >fortress/two/tests.list
+	fortress -p two
+	fails grep -q -e 'exit status 3' -e '^Of rows' docs/reliability.md
+	grep -qx '<!-- of bad -->' docs/reliability.md
+
+	# Without -p only what was run here counts.
+	rm -r build/fortress
+	fortress -r
+	grep -q '| bad .* not run |' build/fortress/report.md
+}
+
+page_of_another_kernel() {
+	shards
+	printf 'good n4 plain 10 - true\n' >fortress/one/tests.list
+	mkdir -p build/kernel-plain/arch/x86/boot build/fortress/one/good
+	echo old >build/kernel-plain/arch/x86/boot/bzImage
+	echo "kernel $(echo old | sha256sum)" >build/fortress/one/good/environment
+	echo "$EPOCHSECONDS 1" >build/fortress/one/good/when
+	printf 'pass\tgood\t\n' >build/fortress/one/good/verdicts
+	fortress -r -p
+	grep -q "^Kernels: .plain $(echo old | sha256sum | head -c 12)" docs/reliability.md
+	rm -r build/fortress
+	fortress -r -p
+	grep -q '^| good .*[0-9] |$' docs/reliability.md
+	echo new >build/kernel-plain/arch/x86/boot/bzImage
+	fortress -r -p
+	grep -q '^| good .* \* |$' docs/reliability.md
+	rm -r build/kernel-plain
+	fortress -r -p
+	grep -q '^| good .* \* |$' docs/reliability.md
+}
+
 bad_shard() {
 	shards
 	fails fortress three 2>out
@@ -82,6 +136,7 @@ table_that_fails() {
 	grep -q 'fortress/two/table failed' out
 }
 
-for test in reports_all goes_on report_of_earlier_kernel bad_shard table_that_fails; do
+for test in reports_all goes_on report_of_earlier_kernel \
+	page_of_another_machine page_of_another_kernel bad_shard table_that_fails; do
 	check "fortress/$test" "$test"
 done
