@@ -55,16 +55,25 @@ goes_on() {
 	grep -q '| bad | host | - | 1 | 0 | 0 |' docs/reliability.md
 }
 
+# build_kernel WORD, good_ran_on WORD: a kernel is a word here.
+build_kernel() {
+	mkdir -p build/kernel-plain/arch/x86/boot
+	echo "$1" >build/kernel-plain/arch/x86/boot/bzImage
+}
+
+good_ran_on() {
+	printf 'good n4 plain 10 - true\n' >fortress/one/tests.list
+	echo "kernel $(echo "$1" | sha256sum)" >build/fortress/one/good/environment
+}
+
 report_of_earlier_kernel() {
 	shards
 	fails fortress
-	mkdir -p build/kernel-plain/arch/x86/boot
-	echo new >build/kernel-plain/arch/x86/boot/bzImage
-	printf 'good n4 plain 10 - true\n' >fortress/one/tests.list
-	echo "kernel $(echo old | sha256sum)" >build/fortress/one/good/environment
+	build_kernel new
+	good_ran_on old
 	fortress -r
 	grep -q '^| good .* \* |$' build/fortress/report.md
-	echo "kernel $(echo new | sha256sum)" >build/fortress/one/good/environment
+	good_ran_on new
 	fortress -r
 	fails grep -q '^| good .* \* |$' build/fortress/report.md
 }
@@ -104,18 +113,15 @@ page_of_another_machine() {
 
 page_of_another_kernel() {
 	shards
-	printf 'good n4 plain 10 - true\n' >fortress/one/tests.list
-	mkdir -p build/kernel-plain/arch/x86/boot build/fortress/one/good
-	echo old >build/kernel-plain/arch/x86/boot/bzImage
-	echo "kernel $(echo old | sha256sum)" >build/fortress/one/good/environment
-	echo "$EPOCHSECONDS 1" >build/fortress/one/good/when
-	printf 'pass\tgood\t\n' >build/fortress/one/good/verdicts
+	fails fortress
+	build_kernel old
+	good_ran_on old
 	fortress -r -p
 	grep -q "^Kernels: .plain $(echo old | sha256sum | head -c 12)" docs/reliability.md
 	rm -r build/fortress
 	fortress -r -p
 	grep -q '^| good .*[0-9] |$' docs/reliability.md
-	echo new >build/kernel-plain/arch/x86/boot/bzImage
+	build_kernel new
 	fortress -r -p
 	grep -q '^| good .* \* |$' docs/reliability.md
 	rm -r build/kernel-plain
