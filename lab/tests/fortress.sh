@@ -129,6 +129,23 @@ page_of_another_kernel() {
 	grep -q '^| good .* \* |$' docs/reliability.md
 }
 
+# A kernel that nobody built here: only its sources can be compared.
+page_of_another_source() {
+	shards
+	fails fortress
+	mkdir kernel
+	echo old >kernel/patch
+	good_ran_on old
+	fortress -r -p
+	rm -r build/fortress
+	fortress -r -p
+	grep -q '^| good .*[0-9] |$' docs/reliability.md
+	echo new >kernel/patch
+	fortress -r -p
+	grep -q '^| good .* \* |$' docs/reliability.md
+	grep -q '^| late .*[0-9] |$' docs/reliability.md
+}
+
 bad_shard() {
 	shards
 	fails fortress three 2>out
@@ -143,6 +160,6 @@ table_that_fails() {
 }
 
 for test in reports_all goes_on report_of_earlier_kernel \
-	page_of_another_machine page_of_another_kernel bad_shard table_that_fails; do
+	page_of_another_machine page_of_another_kernel page_of_another_source bad_shard table_that_fails; do
 	check "fortress/$test" "$test"
 done
