@@ -12,7 +12,7 @@ shards() {
 	mkdir -p "$work/fortress/fortress"/{one,two} "$work/fortress/docs"
 	cp -r "$lab" "$work/fortress/lab"
 	cd "$work/fortress"
-	cp "$lab/../fortress/report" fortress
+	cp "$lab"/../fortress/{report,Page.pm} fortress
 	printf '# comment\n\none\ntwo\n' >fortress/list
 	printf 'First things\n\nWhat they are.\n' >fortress/one/about.md
 	printf 'Second\n\nWhat it is.\n' >fortress/two/about.md
@@ -135,9 +135,10 @@ page_of_another_source() {
 	fails fortress
 	mkdir kernel
 	echo old >kernel/patch
+	build_kernel old
 	good_ran_on old
 	fortress -r -p
-	rm -r build/fortress
+	rm -r build/fortress build/kernel-plain
 	fortress -r -p
 	grep -q '^| good .*[0-9] |$' docs/reliability.md
 	echo new >kernel/patch
