@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "cache.h"
+#include "allocate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,15 +24,13 @@
 void cache_init(struct cache *cache, const struct cache_shape *shape, bool hashed)
 {
 	*cache = (struct cache){
-		.entry = calloc((size_t)shape->sets * shape->ways, sizeof(*cache->entry)),
+		.entry = allocate((size_t)shape->sets * shape->ways, sizeof(*cache->entry)),
 		.sets = shape->sets,
 		.ways = shape->ways,
 		.policy = shape->policy,
 		.hashed = hashed,
 		.selector = SELECTOR_MAX / 2,
 	};
-	if (!cache->entry)
-		abort();
 }
 
 void cache_free(struct cache *cache)

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "caches.h"
+#include "allocate.h"
 
 #include <stdlib.h>
 
 static struct cache *new_caches(unsigned int count, const struct cache_shape *shape, bool hashed)
 {
-	struct cache *caches = calloc(count, sizeof(*caches));
+	struct cache *caches = allocate(count, sizeof(*caches));
 	unsigned int i;
 
-	if (!caches)
-		abort();
 	for (i = 0; i < count; i++)
 		cache_init(&caches[i], shape, hashed);
 	return caches;

@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "core.h"
 #include "lsu.h"
+#include "allocate.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 /* Cycles that only those wait who wait for memory. Tells two kinds apart that do not mix well. */
 #define FAR	100
-
-static void *allocate(size_t count, size_t size)
-{
-	void *memory = calloc(count, size);
-
-	if (!memory)
-		abort();
-	return memory;
-}
 
 static struct buffer new_buffer(unsigned int size)
 {

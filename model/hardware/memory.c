@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "memory.h"
+#include "allocate.h"
 
 #include <stdlib.h>
 
@@ -8,9 +9,7 @@ void memory_init(struct memory *memory, const struct machine *machine, int loade
 	unsigned int i;
 
 	memory->machine = machine;
-	memory->node = calloc(machine->nodes, sizeof(*memory->node));
-	if (!memory->node)
-		abort();
+	memory->node = allocate(machine->nodes, sizeof(*memory->node));
 	for (i = 0; i < machine->nodes; i++)
 		memory->node[i].service = machine->service;
 	if (loaded_node >= 0) {

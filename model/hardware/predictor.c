@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "predictor.h"
+#include "allocate.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define WEAKLY_TAKEN	2
 #define TAKEN_MAX	3
-
-static void *allocate(size_t count, size_t size)
-{
-	void *memory = calloc(count, size);
-
-	if (!memory)
-		abort();
-	return memory;
-}
 
 void predictor_init(struct predictor *predictor, const struct machine *machine)
 {

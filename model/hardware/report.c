@@ -4,6 +4,7 @@
  * root; one whose page table has replicas has several.
  */
 #include "state.h"
+#include "allocate.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -42,15 +43,6 @@ static void add_account(const struct system *sys, struct sum *sum, const struct 
 		for (i = 0; i < NR_MEASURES; i++)
 			sum->measure[lane][i] += account->measure[lane][i];
 	}
-}
-
-static void *allocate(size_t count, size_t size)
-{
-	void *memory = calloc(count, size);
-
-	if (!memory)
-		abort();
-	return memory;
 }
 
 static struct sum add_up(const struct system *sys, struct filter filter)

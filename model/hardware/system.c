@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "state.h"
+#include "allocate.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define PHYSICAL_UNKNOWN	UINT64_MAX
 #define CANONICAL		((1ULL << 57) - 1)	/* bits of an address that differ */
-
-static void *allocate(size_t count, size_t size)
-{
-	void *memory = calloc(count, size);
-
-	if (!memory)
-		abort();
-	return memory;
-}
 
 static bool has_node(const struct machine *machine, int node)
 {
@@ -137,9 +129,7 @@ static struct account *new_account(struct system *sys, unsigned int cpu, uint64_
 	account->region = sys->cpu[cpu].region;
 	account->root = root;
 	account->measure = allocate(sys->nr_lanes, sizeof(*account->measure));
-	sys->account = realloc(sys->account, (sys->nr_accounts + 1) * sizeof(*sys->account));
-	if (!sys->account)
-		abort();
+	sys->account = reallocate(sys->account, sys->nr_accounts + 1, sizeof(*sys->account));
 	sys->account[sys->nr_accounts++] = account;
 	return account;
 }
@@ -264,9 +254,7 @@ static struct access *new_access(struct cpu *cpu)
 {
 	if (cpu->nr_accesses == cpu->max_accesses) {
 		cpu->max_accesses = 2 * cpu->max_accesses + 64;
-		cpu->access = realloc(cpu->access, cpu->max_accesses * sizeof(*cpu->access));
-		if (!cpu->access)
-			abort();
+		cpu->access = reallocate(cpu->access, cpu->max_accesses, sizeof(*cpu->access));
 	}
 	return &cpu->access[cpu->nr_accesses++];
 }

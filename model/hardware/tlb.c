@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "tlb.h"
+#include "allocate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,9 +9,7 @@ void tlb_init(struct tlb *tlb, const struct tlb_shape *shape)
 {
 	tlb->sets = shape->sets;
 	tlb->ways = shape->ways;
-	tlb->entry = calloc((size_t)shape->sets * shape->ways + 1, sizeof(*tlb->entry));
-	if (!tlb->entry)
-		abort();
+	tlb->entry = allocate((size_t)shape->sets * shape->ways + 1, sizeof(*tlb->entry));
 }
 
 void tlb_free(struct tlb *tlb)
